@@ -1,0 +1,2 @@
+//! quan.
+fn main() {}

@@ -1,1 +1,13 @@
-//! Quan verifier.
+//! Everything that decides in Quan, purely.
+//!
+//! The server runs these functions to decide, the auditor runs the same ones to recompute. Nothing here reads a clock, a
+//! file, a socket or a random number, and nothing depends on hash order. From the bottom: [`money`], [`time`], [`id`],
+//! [`json`] · [`refusal`], [`report`].
+#![deny(clippy::float_arithmetic)]
+
+pub mod id;
+pub mod json;
+pub mod money;
+pub mod refusal;
+pub mod report;
+pub mod time;

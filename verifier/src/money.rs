@@ -34,7 +34,11 @@ impl Fen {
     /// # Errors
     /// [`Overflow`] beyond ±(2⁵³ − 1).
     pub const fn new(fen: i64) -> Result<Self, Overflow> {
-        if fen > INTEGER_MAX || fen < -INTEGER_MAX { Err(Overflow) } else { Ok(Self(fen)) }
+        if fen > INTEGER_MAX || fen < -INTEGER_MAX {
+            Err(Overflow)
+        } else {
+            Ok(Self(fen))
+        }
     }
 
     /// Takes a wide intermediate result.
@@ -123,7 +127,11 @@ impl BasisPoints {
     /// # Errors
     /// [`Overflow`] outside.
     pub const fn new(bp: u16) -> Result<Self, Overflow> {
-        if bp > 10_000 { Err(Overflow) } else { Ok(Self(bp)) }
+        if bp > 10_000 {
+            Err(Overflow)
+        } else {
+            Ok(Self(bp))
+        }
     }
 
     /// The number of basis points.
@@ -164,7 +172,11 @@ impl GpuSeconds {
     /// # Errors
     /// [`Overflow`] outside.
     pub const fn new(seconds: i64) -> Result<Self, Overflow> {
-        if seconds < 0 || seconds > INTEGER_MAX { Err(Overflow) } else { Ok(Self(seconds)) }
+        if seconds < 0 || seconds > INTEGER_MAX {
+            Err(Overflow)
+        } else {
+            Ok(Self(seconds))
+        }
     }
 
     /// The number of GPU-seconds.
@@ -245,7 +257,12 @@ mod tests {
 
     #[test]
     fn each_rounding_mode_differs_only_where_it_should() {
-        let rows = [(5, 2, 2, 3, 2, 3), (7, 2, 3, 4, 4, 4), (4, 3, 1, 1, 1, 2), (6, 3, 2, 2, 2, 2)];
+        let rows = [
+            (5, 2, 2, 3, 2, 3),
+            (7, 2, 3, 4, 4, 4),
+            (4, 3, 1, 1, 1, 2),
+            (6, 3, 2, 2, 2, 2),
+        ];
         for (n, d, floor, half_up, half_even, ceil) in rows {
             assert_eq!(Rounding::Floor.divide(n, d), Ok(floor));
             assert_eq!(Rounding::HalfUp.divide(n, d), Ok(half_up));

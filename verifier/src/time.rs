@@ -33,7 +33,11 @@ impl Timestamp {
     /// # Errors
     /// [`NotATime`] before 1970 or after 9999.
     pub const fn new(unix: i64) -> Result<Self, NotATime> {
-        if unix < 0 || unix > LAST { Err(NotATime) } else { Ok(Self(unix)) }
+        if unix < 0 || unix > LAST {
+            Err(NotATime)
+        } else {
+            Ok(Self(unix))
+        }
     }
 
     /// UNIX seconds.
@@ -79,9 +83,17 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (day, second) = (self.0.div_euclid(DAY_SECONDS), self.0.rem_euclid(DAY_SECONDS));
+        let (day, second) = (
+            self.0.div_euclid(DAY_SECONDS),
+            self.0.rem_euclid(DAY_SECONDS),
+        );
         let (hour, minute) = (second / HOUR_SECONDS, second / 60 % 60);
-        write!(f, "{}T{hour:02}:{minute:02}:{:02}Z", LocalDay(day), second % 60)
+        write!(
+            f,
+            "{}T{hour:02}:{minute:02}:{:02}Z",
+            LocalDay(day),
+            second % 60
+        )
     }
 }
 
@@ -98,7 +110,11 @@ impl UtcOffset {
     /// # Errors
     /// [`NotATime`] beyond ±14 h.
     pub const fn new(minutes: i16) -> Result<Self, NotATime> {
-        if minutes < -840 || minutes > 840 { Err(NotATime) } else { Ok(Self(minutes)) }
+        if minutes < -840 || minutes > 840 {
+            Err(NotATime)
+        } else {
+            Ok(Self(minutes))
+        }
     }
 
     /// Minutes east of UTC.
@@ -130,7 +146,11 @@ impl LocalDay {
         let exists = (1970..=9999).contains(&year)
             && (1..=12).contains(&month)
             && (1..=month_length(year, month)).contains(&day);
-        if exists { Ok(Self(days_from_civil(year, month, day))) } else { Err(NotATime) }
+        if exists {
+            Ok(Self(days_from_civil(year, month, day)))
+        } else {
+            Err(NotATime)
+        }
     }
 
     /// Reads `YYYY-MM-DD`.
@@ -141,7 +161,11 @@ impl LocalDay {
         if bytes.len() != 10 || bytes.get(4) != Some(&b'-') || bytes.get(7) != Some(&b'-') {
             return Err(NotATime);
         }
-        Self::new(digits(text, 0, 4)?, digits(text, 5, 7)?, digits(text, 8, 10)?)
+        Self::new(
+            digits(text, 0, 4)?,
+            digits(text, 5, 7)?,
+            digits(text, 8, 10)?,
+        )
     }
 
     /// Year, month (1 ..= 12) and day (1 ..= 31).
@@ -168,13 +192,21 @@ impl LocalDay {
         let (year, month, day) = self.civil();
         let index = (year * 12 + month - 1).saturating_add(months);
         let (year, month) = (index.div_euclid(12), index.rem_euclid(12) + 1);
-        Self(days_from_civil(year, month, day.min(month_length(year, month))))
+        Self(days_from_civil(
+            year,
+            month,
+            day.min(month_length(year, month)),
+        ))
     }
 
     /// The moment at which this day begins at `offset`.
     #[must_use]
     pub const fn start(self, offset: UtcOffset) -> Timestamp {
-        Timestamp(0).after(self.0.saturating_mul(DAY_SECONDS).saturating_sub(offset.seconds()))
+        Timestamp(0).after(
+            self.0
+                .saturating_mul(DAY_SECONDS)
+                .saturating_sub(offset.seconds()),
+        )
     }
 }
 
@@ -233,11 +265,19 @@ impl NamedPeriod {
             (4, _) => in_years(digits(text, 0, 4)?).map(Self::Year),
             (7, Some(b'Q')) if text.as_bytes().get(4) == Some(&b'-') => {
                 let (year, quarter) = (in_years(digits(text, 0, 4)?)?, digits(text, 6, 7)?);
-                if (1..=4).contains(&quarter) { Ok(Self::Quarter(year, quarter)) } else { Err(NotATime) }
+                if (1..=4).contains(&quarter) {
+                    Ok(Self::Quarter(year, quarter))
+                } else {
+                    Err(NotATime)
+                }
             }
             (7, _) if text.as_bytes().get(4) == Some(&b'-') => {
                 let (year, month) = (in_years(digits(text, 0, 4)?)?, digits(text, 5, 7)?);
-                if (1..=12).contains(&month) { Ok(Self::Month(year, month)) } else { Err(NotATime) }
+                if (1..=12).contains(&month) {
+                    Ok(Self::Month(year, month))
+                } else {
+                    Err(NotATime)
+                }
             }
             (10, _) => LocalDay::parse(text).map(Self::Day),
             _ => Err(NotATime),
@@ -260,7 +300,9 @@ impl NamedPeriod {
     pub fn days(self) -> (LocalDay, LocalDay) {
         let (first, months) = match self {
             Self::Year(year) => (LocalDay(days_from_civil(year, 1, 1)), 12),
-            Self::Quarter(year, quarter) => (LocalDay(days_from_civil(year, quarter * 3 - 2, 1)), 3),
+            Self::Quarter(year, quarter) => {
+                (LocalDay(days_from_civil(year, quarter * 3 - 2, 1)), 3)
+            }
             Self::Month(year, month) => (LocalDay(days_from_civil(year, month, 1)), 1),
             Self::Day(day) => return (day, day.plus_days(1)),
         };
@@ -306,8 +348,10 @@ impl ClockHour {
     /// # Errors
     /// [`NotATime`].
     pub fn parse(text: &str) -> Result<Self, NotATime> {
-        let (day, hour) =
-            text.strip_suffix('Z').and_then(|t| t.split_once('T')).ok_or(NotATime)?;
+        let (day, hour) = text
+            .strip_suffix('Z')
+            .and_then(|t| t.split_once('T'))
+            .ok_or(NotATime)?;
         let hour_of_day = digits(hour, 0, 2)?;
         if hour.len() != 2 || hour_of_day > 23 {
             return Err(NotATime);
@@ -318,7 +362,12 @@ impl ClockHour {
 
 impl fmt::Display for ClockHour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}T{:02}Z", LocalDay(self.0.div_euclid(24)), self.0.rem_euclid(24))
+        write!(
+            f,
+            "{}T{:02}Z",
+            LocalDay(self.0.div_euclid(24)),
+            self.0.rem_euclid(24)
+        )
     }
 }
 
@@ -340,13 +389,21 @@ macro_rules! as_json_text {
 as_json_text!(Timestamp, LocalDay, NamedPeriod, ClockHour);
 
 fn in_years(year: i64) -> Result<i64, NotATime> {
-    if (1970..=9999).contains(&year) { Ok(year) } else { Err(NotATime) }
+    if (1970..=9999).contains(&year) {
+        Ok(year)
+    } else {
+        Err(NotATime)
+    }
 }
 
 fn digits(text: &str, from: usize, to: usize) -> Result<i64, NotATime> {
     let part = text.as_bytes().get(from..to).ok_or(NotATime)?;
     part.iter().try_fold(0_i64, |n, b| {
-        if b.is_ascii_digit() { Ok(n * 10 + i64::from(b - b'0')) } else { Err(NotATime) }
+        if b.is_ascii_digit() {
+            Ok(n * 10 + i64::from(b - b'0'))
+        } else {
+            Err(NotATime)
+        }
     })
 }
 
@@ -355,7 +412,11 @@ fn seconds_of_day(clock: &str) -> Result<i64, NotATime> {
     if bytes.len() != 8 || bytes.get(2) != Some(&b':') || bytes.get(5) != Some(&b':') {
         return Err(NotATime);
     }
-    let (hour, minute, second) = (digits(clock, 0, 2)?, digits(clock, 3, 5)?, digits(clock, 6, 8)?);
+    let (hour, minute, second) = (
+        digits(clock, 0, 2)?,
+        digits(clock, 3, 5)?,
+        digits(clock, 6, 8)?,
+    );
     // A leap second has no second of its own in UNIX time: refused.
     if hour > 23 || minute > 59 || second > 59 {
         return Err(NotATime);
@@ -392,8 +453,16 @@ const fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    (year_of_era + era * 400 + (if month <= 2 { 1 } else { 0 }), month, day)
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
+    (
+        year_of_era + era * 400 + (if month <= 2 { 1 } else { 0 }),
+        month,
+        day,
+    )
 }
 
 #[cfg(test)]
@@ -404,9 +473,18 @@ mod tests {
     fn a_timestamp_has_one_spelling() {
         let text = "2026-11-23T08:00:00Z";
         assert_eq!(Timestamp::parse(text).unwrap().to_string(), text);
-        for bad in ["2026-11-23T08:00:00", "2026-11-23 08:00:00Z", "2026-02-29T00:00:00Z",
-            "2026-11-23T24:00:00Z", "2026-11-23T08:00:60Z", "2026-11-23T08:00:00.0Z",
-            "+026-11-23T08:00:00Z", "2026-11-23T08:00:00z", "1969-12-31T23:59:59Z", ""] {
+        for bad in [
+            "2026-11-23T08:00:00",
+            "2026-11-23 08:00:00Z",
+            "2026-02-29T00:00:00Z",
+            "2026-11-23T24:00:00Z",
+            "2026-11-23T08:00:60Z",
+            "2026-11-23T08:00:00.0Z",
+            "+026-11-23T08:00:00Z",
+            "2026-11-23T08:00:00z",
+            "1969-12-31T23:59:59Z",
+            "",
+        ] {
             assert_eq!(Timestamp::parse(bad), Err(NotATime), "{bad}");
         }
     }
@@ -416,7 +494,10 @@ mod tests {
         let at = Timestamp::parse("2025-12-31T16:30:00Z").unwrap();
         let day = at.local_day(UtcOffset::CHINA);
         assert_eq!(day.to_string(), "2026-01-01");
-        assert_eq!(NamedPeriod::containing(day, PeriodLength::Year).to_string(), "2026");
+        assert_eq!(
+            NamedPeriod::containing(day, PeriodLength::Year).to_string(),
+            "2026"
+        );
         assert_eq!(
             NamedPeriod::Year(2025).end(UtcOffset::CHINA).to_string(),
             "2025-12-31T16:00:00Z"
@@ -428,7 +509,15 @@ mod tests {
         for text in ["2026", "2026-Q4", "2026-11", "2026-11-23"] {
             assert_eq!(NamedPeriod::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["2026-Q5", "2026-13", "2026-1", "26", "2026-11-31", "2026Q41", "2026_11"] {
+        for bad in [
+            "2026-Q5",
+            "2026-13",
+            "2026-1",
+            "26",
+            "2026-11-31",
+            "2026Q41",
+            "2026_11",
+        ] {
             assert_eq!(NamedPeriod::parse(bad), Err(NotATime), "{bad}");
         }
     }

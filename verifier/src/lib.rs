@@ -7,6 +7,7 @@
 
 pub mod id;
 pub mod json;
+pub mod ledger;
 pub mod money;
 pub mod refusal;
 pub mod report;

@@ -251,17 +251,12 @@ impl Token {
     /// # Errors
     /// [`Fault::NoRandom`].
     pub fn draw(role: &str) -> Result<Self, Fault> {
-        let mut text = format!("quan_{role}_");
-        let wanted = text.len() + TOKEN_RANDOM;
-        while text.len() < wanted {
-            for byte in random::<64>()? {
-                // 248 = 4 × 62: bytes above it would make some letters likelier than others.
-                let letter = (byte < 248).then(|| BASE62.get(usize::from(byte % 62)));
-                if let (Some(Some(letter)), true) = (letter, text.len() < wanted) {
-                    text.push(char::from(*letter));
-                }
-            }
+        let mut secret = String::new();
+        while secret.len() < TOKEN_RANDOM {
+            secret.extend(random::<64>()?.into_iter().filter_map(letter));
         }
+        secret.truncate(TOKEN_RANDOM);
+        let mut text = format!("quan_{role}_{secret}");
         text.push_str(&check_digits(&text));
         Ok(Self(text))
     }
@@ -298,6 +293,12 @@ impl Token {
     pub fn expose(&self) -> &str {
         &self.0
     }
+}
+
+/// A letter for a random byte. 248 = 4 × 62: the bytes above would make some letters likelier than others.
+fn letter(byte: u8) -> Option<char> {
+    let letter = BASE62.get(usize::from(byte % 62)).copied().map(char::from);
+    letter.filter(|_| byte < 248)
 }
 
 fn check_digits(body: &str) -> String {

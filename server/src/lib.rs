@@ -1,4 +1,5 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
+pub mod faults;
 pub mod keys;
 pub mod objects;

@@ -1,5 +1,4 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
-pub mod faults;
 pub mod keys;
 pub mod objects;

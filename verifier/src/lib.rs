@@ -5,10 +5,12 @@
 //! [`json`] · [`refusal`], [`report`] · [`signature`].
 #![deny(clippy::float_arithmetic)]
 
+pub mod fact;
 pub mod id;
 pub mod json;
 pub mod ledger;
 pub mod money;
+pub mod programme;
 pub mod refusal;
 pub mod report;
 pub mod signature;

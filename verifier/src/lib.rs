@@ -5,6 +5,7 @@
 //! [`json`] · [`refusal`], [`report`] · [`signature`].
 #![deny(clippy::float_arithmetic)]
 
+pub mod book;
 pub mod fact;
 pub mod id;
 pub mod json;
@@ -13,5 +14,6 @@ pub mod money;
 pub mod programme;
 pub mod refusal;
 pub mod report;
+pub mod settlement;
 pub mod signature;
 pub mod time;

@@ -1,0 +1,36 @@
+# The chores by their usual names.
+.PHONY: run demo test bench fmt lint deny clients
+
+# Serves on embedded defaults: SQLite and a folder, nothing to configure.
+run:
+	cargo run --release -- serve
+
+# Brings up a living exchange, tells its story and keeps serving on 127.0.0.1.
+demo:
+	cargo run --release -- demo
+
+fmt:
+	cargo fmt --all
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+# Everything that CI asks for. Installs what it needs and says so: cargo-deny, PostgreSQL (by apt, only as root).
+test:
+	./scripts/need postgres
+	./scripts/need cargo-deny
+	$(MAKE) lint
+	$(MAKE) deny
+	cargo build --workspace --bins
+	cargo test --workspace
+	./scripts/clean-tree
+
+deny:
+	./scripts/deny
+
+# Ratios against peers run in the same minute; printed and written to target/bench.json.
+bench:
+	./scripts/need postgres
+	cargo bench --workspace

@@ -1,0 +1,361 @@
+//! All state of the exchange, filled by applying entries: the auditor and the server keep the same struct (DESIGN §4).
+//!
+//! [`decide::decide`] reads a book, [`Book::apply`] writes it. A book is never changed in any other way.
+
+pub mod access;
+pub mod apply;
+pub mod command;
+pub mod decide;
+pub mod entry;
+pub mod found;
+pub mod scope;
+pub mod state;
+
+use std::collections::BTreeMap;
+
+use crate::id::{ActorId, FundId, OrderId, PartyId, Sha256Hash};
+use crate::refusal::{Code, Refusal};
+use crate::settlement::Money;
+use crate::signature::Kid;
+use crate::time::{Timestamp, UtcOffset};
+use entry::Entry;
+use scope::Scope;
+use state::fact::Facts;
+use state::fund::Fund;
+use state::order::Order;
+use state::party::{Actor, Party};
+
+/// For how long an idempotency key is remembered (DESIGN §7).
+pub const COMMAND_MEMORY_SECONDS: i64 = 7 * 86_400;
+
+/// A trail or a row that contradicts the rules: the audit reports it, a server stops writing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inconsistency {
+    /// The entry at which it shows.
+    pub seq: u64,
+    /// What contradicts what.
+    pub sentence: String,
+}
+
+impl std::fmt::Display for Inconsistency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "entry {}: {}", self.seq, self.sentence)
+    }
+}
+
+impl std::error::Error for Inconsistency {}
+
+/// What entry 0 settled for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exchange {
+    /// The log's origin, also the audience of every receipt.
+    pub origin: String,
+    /// Whoever runs the exchange.
+    pub party: PartyId,
+    /// Its first credential; timers act by it.
+    pub actor: ActorId,
+    /// The key that signs delivery receipts of the exchange.
+    pub delivery_kid: Kid,
+    /// The offset of the exchange's own days.
+    pub offset: UtcOffset,
+}
+
+/// An accepted command, remembered by its idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// The entry that it became.
+    pub seq: u64,
+    /// The request that it came in.
+    pub req: Option<Sha256Hash>,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// The state of the whole exchange after some number of entries.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Book {
+    /// The number of entries applied: the next one's `seq`.
+    pub size: u64,
+    /// The time of the last entry.
+    pub last_at: Option<Timestamp>,
+    /// What entry 0 settled.
+    pub exchange: Option<Exchange>,
+    /// The parties.
+    pub parties: BTreeMap<PartyId, Party>,
+    /// The credentials.
+    pub actors: BTreeMap<ActorId, Actor>,
+    /// What has been recorded.
+    pub facts: Facts,
+    /// The funds.
+    pub funds: BTreeMap<FundId, Fund>,
+    /// The orders.
+    pub orders: BTreeMap<OrderId, Order>,
+    /// Balances, counters, vouchers, orders' money, batches.
+    pub money: Money,
+    /// The number of entries in each scope.
+    pub scopes: BTreeMap<Scope, u64>,
+    /// Accepted commands by idempotency key, for seven days.
+    pub commands: BTreeMap<Sha256Hash, Remembered>,
+    /// The same in order of time, so that old ones are forgotten cheaply.
+    pub command_times: std::collections::VecDeque<(Timestamp, Sha256Hash)>,
+}
+
+impl Book {
+    /// A book of no entries.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Finds a party.
+    /// # Errors
+    /// `party.unknown`
+    pub fn party(&self, party: PartyId) -> Result<&Party, Refusal> {
+        self.parties.get(&party).ok_or_else(|| {
+            Refusal::new(Code::PartyUnknown, "no such party; admit it first").with("party", party)
+        })
+    }
+
+    /// Finds a fund.
+    /// # Errors
+    /// `fund.unknown`
+    pub fn fund(&self, fund: &FundId) -> Result<&Fund, Refusal> {
+        self.funds.get(fund).ok_or_else(|| {
+            Refusal::new(Code::FundUnknown, "no such fund; its funder opens it first")
+                .with("fund", fund)
+        })
+    }
+
+    /// What entry 0 settled.
+    /// # Errors
+    /// `exchange.unopened`
+    pub fn exchange(&self) -> Result<&Exchange, Refusal> {
+        self.exchange.as_ref().ok_or_else(|| {
+            Refusal::new(
+                Code::ExchangeUnopened,
+                "the exchange has not been opened yet",
+            )
+        })
+    }
+
+    /// Applies the next entry, and checks what `decide` promised.
+    /// # Errors
+    /// An [`Inconsistency`]; the book is then of no further use.
+    pub fn apply(&mut self, entry: &Entry) -> Result<(), Inconsistency> {
+        apply::apply(self, entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command::{
+        AdmitParty, AppropriateFund, Command, OpenExchange, OpenFund, RegisterActor, Role,
+    };
+    use super::decide::{Env, Request, decide};
+    use super::entry::{Entry, RULES};
+    use super::*;
+    use crate::id::{FunderId, Salt};
+    use crate::ledger::Account;
+    use crate::money::Fen;
+    use crate::signature::Signer;
+
+    struct Story {
+        book: Book,
+        entries: Vec<Vec<u8>>,
+        tick: u8,
+    }
+
+    impl Story {
+        fn new() -> Self {
+            Self {
+                book: Book::new(),
+                entries: Vec::new(),
+                tick: 0,
+            }
+        }
+
+        fn env(&mut self) -> Env {
+            self.tick += 1;
+            let at = Timestamp::parse("2026-11-23T08:00:00Z")
+                .unwrap()
+                .after(i64::from(self.tick));
+            Env {
+                at,
+                salt: Salt::new([self.tick; 16]),
+                rules: RULES,
+            }
+        }
+
+        fn ask(&mut self, by: PartyId, actor: ActorId, command: Command) -> Result<Entry, Refusal> {
+            let env = self.env();
+            let request = Request {
+                by,
+                actor,
+                cmd: None,
+                req: None,
+                command,
+            };
+            let entry = decide(&self.book, &request, &env)?;
+            self.book.apply(&entry).unwrap();
+            self.entries.push(entry.to_bytes().unwrap());
+            Ok(entry)
+        }
+
+        fn open(&mut self) -> (PartyId, ActorId) {
+            let salt = Salt::new([self.tick + 1; 16]);
+            let (party, actor) = (PartyId::draw(&salt, 0, 0), ActorId::draw(&salt, 0, 0));
+            let x = Signer::from_seed(&[1; 32]).public().x();
+            let command = Command::OpenExchange(OpenExchange {
+                origin: "localhost/quan".into(),
+                log_vkey: "localhost/quan+00000000+AA==".into(),
+                delivery_key: x.clone(),
+                reply_key: x,
+                utc_offset_min: UtcOffset::CHINA,
+            });
+            self.ask(party, actor, command).unwrap();
+            (party, actor)
+        }
+
+        fn admit(&mut self, exchange: (PartyId, ActorId), role: Role) -> (PartyId, ActorId) {
+            let name = Sha256Hash::of(role.as_str().as_bytes());
+            let admit = Command::AdmitParty(AdmitParty {
+                roles: vec![role],
+                name,
+                uscc: None,
+            });
+            let party = self
+                .ask(exchange.0, exchange.1, admit)
+                .unwrap()
+                .found
+                .party
+                .unwrap();
+            let register = Command::RegisterActor(RegisterActor {
+                party,
+                roles: vec![role],
+            });
+            let actor = self
+                .ask(exchange.0, exchange.1, register)
+                .unwrap()
+                .found
+                .actor
+                .unwrap();
+            (party, actor)
+        }
+    }
+
+    fn fund(name: &str) -> FundId {
+        FundId::parse(name).unwrap()
+    }
+
+    fn open_fund() -> Command {
+        let (fund, funder) = (fund("sh-2025"), FunderId::parse("sh-finance").unwrap());
+        Command::OpenFund(OpenFund {
+            fund,
+            funder,
+            year: Some(2025),
+            region: None,
+        })
+    }
+
+    #[test]
+    fn a_replayed_story_gives_the_same_book_and_the_same_bytes() {
+        let mut story = Story::new();
+        let exchange = story.open();
+        let funder = story.admit(exchange, Role::Funder);
+        story.ask(funder.0, funder.1, open_fund()).unwrap();
+        let appropriate = AppropriateFund {
+            fund: fund("sh-2025"),
+            fen: Fen::new(60_000).unwrap(),
+            basis: None,
+        };
+        story
+            .ask(funder.0, funder.1, Command::AppropriateFund(appropriate))
+            .unwrap();
+        assert_eq!(
+            story
+                .book
+                .money
+                .balance(&Account::Fund(fund("sh-2025")))
+                .get(),
+            60_000
+        );
+
+        let mut again = Book::new();
+        for bytes in &story.entries {
+            let entry = Entry::parse(bytes).unwrap();
+            let env = Env {
+                at: entry.at,
+                salt: entry.salt,
+                rules: entry.rules,
+            };
+            let Entry {
+                by,
+                actor,
+                cmd,
+                req,
+                asked,
+                ..
+            } = entry.clone();
+            let request = Request {
+                by,
+                actor,
+                cmd,
+                req,
+                command: asked,
+            };
+            assert_eq!(
+                &decide(&again, &request, &env).unwrap().to_bytes().unwrap(),
+                bytes
+            );
+            again.apply(&entry).unwrap();
+        }
+        assert_eq!(again, story.book);
+    }
+
+    #[test]
+    fn nobody_moves_money_without_the_role_and_the_fund() {
+        let mut story = Story::new();
+        let exchange = story.open();
+        let office = story.admit(exchange, Role::Office);
+        let (one, other) = (
+            story.admit(exchange, Role::Funder),
+            story.admit(exchange, Role::Funder),
+        );
+        assert_eq!(
+            story.ask(office.0, office.1, open_fund()).unwrap_err().code,
+            Code::AccessRole
+        );
+        assert_eq!(
+            story.ask(one.0, other.1, open_fund()).unwrap_err().code,
+            Code::ActorUnknown
+        );
+        story.ask(one.0, one.1, open_fund()).unwrap();
+        let appropriate = AppropriateFund {
+            fund: fund("sh-2025"),
+            fen: Fen::MAX,
+            basis: None,
+        };
+        let command = Command::AppropriateFund(appropriate);
+        let refusal = story.ask(other.0, other.1, command).unwrap_err();
+        assert_eq!(refusal.code, Code::FundFunder);
+    }
+
+    #[test]
+    fn another_spelling_of_an_entry_is_refused() {
+        let mut story = Story::new();
+        story.open();
+        let bytes = story.entries.first().unwrap();
+        let text = std::str::from_utf8(bytes).unwrap();
+        for bad in [
+            text.replacen(',', ", ", 1),
+            text.replacen("{\"v\":1", "{\"v\":2", 1),
+            text.replacen("\"seq\":0", "\"seq\":0,\"seq\":0", 1),
+            format!("{text}\n"),
+        ] {
+            assert_eq!(
+                Entry::parse(bad.as_bytes()).unwrap_err().code,
+                Code::EntrySpelling
+            );
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Who may ask what: one table role × command, default deny (DESIGN §7, access).
+
+use crate::book::Book;
+use crate::book::command::{Command, Kind, Role};
+use crate::book::decide::Request;
+use crate::refusal::{Code, Refusal};
+
+/// The roles that may ask a kind of command.
+#[must_use]
+pub const fn roles(kind: Kind) -> &'static [Role] {
+    use Kind as K;
+    use Role::{Exchange, Funder, Office};
+    match kind {
+        K::OpenExchange
+        | K::AdmitParty
+        | K::UpdateParty
+        | K::SuspendParty
+        | K::RegisterActor
+        | K::RemoveActor => &[Exchange],
+        K::RecordFact | K::WithdrawFact => &[Exchange, Office],
+        K::OpenFund | K::AppropriateFund | K::LapseFund => &[Funder],
+    }
+}
+
+/// Lets a request pass if its actor acts for its party in a role of the table.
+/// # Errors
+/// `exchange.unopened` `party.unknown` `party.suspended` `actor.unknown` `access.role`
+pub fn permit(book: &Book, request: &Request) -> Result<(), Refusal> {
+    if matches!(request.command, Command::OpenExchange(_)) {
+        return Ok(());
+    }
+    if book.exchange.is_none() {
+        return Err(Refusal::new(
+            Code::ExchangeUnopened,
+            "the exchange has not been opened yet",
+        ));
+    }
+    let party = book.party(request.by)?;
+    if party.suspended {
+        return Err(Refusal::new(
+            Code::PartySuspended,
+            "the party is suspended; ask the exchange",
+        )
+        .with("party", request.by));
+    }
+    let actor = book
+        .actors
+        .get(&request.actor)
+        .filter(|actor| actor.party == request.by);
+    let actor = actor.filter(|actor| !actor.removed).ok_or_else(|| {
+        Refusal::new(Code::ActorUnknown, "the actor does not act for this party")
+            .with("actor", request.actor)
+    })?;
+    let kind = request.command.kind();
+    let allowed = roles(kind);
+    // Both hold: a credential never outlives its party's role.
+    let permitted = allowed
+        .iter()
+        .any(|role| actor.roles.contains(role) && party.roles.contains(role));
+    if permitted {
+        return Ok(());
+    }
+    let names: Vec<_> = allowed.iter().map(|role| role.as_str()).collect();
+    Err(Refusal::new(
+        Code::AccessRole,
+        format!("{} needs the role {}", kind.as_str(), names.join(" or ")),
+    ))
+}

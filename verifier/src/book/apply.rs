@@ -1,0 +1,98 @@
+//! `apply`: an accepted entry becomes state; what `decide` promised is checked again (DESIGN §4, §4.4 invariants).
+//!
+//! Nothing is decided here: an entry says all that is needed, so that a start replays it without deciding again.
+
+mod fund;
+mod party;
+
+use crate::book::command::Command;
+use crate::book::entry::Entry;
+use crate::book::{Book, COMMAND_MEMORY_SECONDS, Inconsistency, Remembered};
+
+/// Applies the next entry.
+pub(super) fn apply(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
+    let wrong = |sentence: String| Inconsistency {
+        seq: entry.seq,
+        sentence,
+    };
+    if entry.seq != book.size {
+        return Err(wrong(format!("the next entry is {}", book.size)));
+    }
+    if book.last_at.is_some_and(|last| entry.at < last) {
+        return Err(wrong("it is older than the entry before it".into()));
+    }
+    count_scopes(book, entry)?;
+    state(book, entry)?;
+    remember(book, entry);
+    book.size += 1;
+    book.last_at = Some(entry.at);
+    Ok(())
+}
+
+fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
+    match &entry.asked {
+        Command::OpenExchange(asked) => party::open_exchange(book, entry, asked)?,
+        Command::AdmitParty(asked) => party::admit(book, entry, asked)?,
+        Command::UpdateParty(asked) => party::update(book, asked),
+        Command::SuspendParty(asked) => party::suspend(book, asked),
+        Command::RegisterActor(asked) => party::register_actor(book, entry, asked)?,
+        Command::RemoveActor(asked) => party::remove_actor(book, asked),
+        Command::RecordFact(asked) => party::record_fact(book, entry, asked),
+        Command::WithdrawFact(asked) => book.facts.withdraw(asked.subject, asked.name),
+        Command::OpenFund(asked) => fund::open(book, entry, asked),
+        Command::AppropriateFund(_) | Command::LapseFund(_) => {}
+    }
+    book.money
+        .post(&entry.postings, &entry.counters)
+        .map_err(|fault| Inconsistency {
+            seq: entry.seq,
+            sentence: fault.to_string(),
+        })
+}
+
+fn count_scopes(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
+    for (scope, number) in &entry.scopes {
+        let count = book.scopes.entry(scope.clone()).or_default();
+        if *count != *number {
+            let sentence = format!("scope {scope} is at {count}, the entry says {number}");
+            return Err(Inconsistency {
+                seq: entry.seq,
+                sentence,
+            });
+        }
+        *count += 1;
+    }
+    Ok(())
+}
+
+fn remember(book: &mut Book, entry: &Entry) {
+    if let Some(cmd) = entry.cmd {
+        let remembered = Remembered {
+            seq: entry.seq,
+            req: entry.req,
+            at: entry.at,
+        };
+        book.commands.insert(cmd, remembered);
+        book.command_times.push_back((entry.at, cmd));
+    }
+    let forget_before = entry.at.after(-COMMAND_MEMORY_SECONDS);
+    while let Some((at, cmd)) = book.command_times.front().copied() {
+        if at >= forget_before {
+            break;
+        }
+        book.command_times.pop_front();
+        // The same key may have been used again since: only its own memory goes.
+        if book.commands.get(&cmd).is_some_and(|known| known.at == at) {
+            book.commands.remove(&cmd);
+        }
+    }
+}
+
+/// A member that `decide` always writes for this type of entry.
+fn written<T: Copy>(entry: &Entry, member: Option<T>, name: &str) -> Result<T, Inconsistency> {
+    let sentence = || format!("found has no {name}");
+    member.ok_or_else(|| Inconsistency {
+        seq: entry.seq,
+        sentence: sentence(),
+    })
+}

@@ -1,0 +1,148 @@
+//! `decide`: one match, one line a command (DESIGN §4). Reads the book, never writes it.
+
+mod fact;
+mod fund;
+mod party;
+
+use crate::book::Book;
+use crate::book::access;
+use crate::book::command::Command;
+use crate::book::entry::{Entry, RULES};
+use crate::book::found::Found;
+use crate::book::scope::Scope;
+use crate::id::{ActorId, PartyId, Salt, Sha256Hash};
+use crate::ledger::Postings;
+use crate::refusal::{Code, Refusal};
+use crate::settlement::counter::CounterKey;
+use crate::time::Timestamp;
+
+/// What a decision depends on besides the book and the command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Env {
+    /// When: never before the last entry.
+    pub at: Timestamp,
+    /// Drawn for this command alone.
+    pub salt: Salt,
+    /// By which rules.
+    pub rules: u16,
+}
+
+/// A command with who asks it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// For whom.
+    pub by: PartyId,
+    /// By which credential.
+    pub actor: ActorId,
+    /// SHA-256(party ‖ 0x0A ‖ idempotency key), where a key came.
+    pub cmd: Option<Sha256Hash>,
+    /// SHA-256 of the request, where one came.
+    pub req: Option<Sha256Hash>,
+    /// What is asked.
+    pub command: Command,
+}
+
+/// What a command comes to, before it is an entry.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Decision {
+    /// Ids, amounts, traces.
+    pub found: Found,
+    /// What moves between accounts.
+    pub postings: Postings,
+    /// What moves in counters.
+    pub counters: Vec<(CounterKey, i64)>,
+    /// Who sees it.
+    pub scopes: Vec<Scope>,
+}
+
+impl Decision {
+    /// A decision on parties, keys, facts, sites, offers, datasets or lists: every regulator sees it.
+    #[must_use]
+    pub fn common(found: Found) -> Self {
+        Self {
+            found,
+            scopes: vec![Scope::Common],
+            ..Self::default()
+        }
+    }
+}
+
+/// Decides one command on the book as it is.
+/// # Errors
+/// A [`Refusal`] with the code of the first check that fails; the book is unchanged by construction.
+pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusal> {
+    access::permit(book, request)?;
+    if env.rules != RULES {
+        return Err(Refusal::new(
+            Code::EntrySpelling,
+            "an unknown number of rules",
+        ));
+    }
+    let case = Case { book, request, env };
+    let decision = match &request.command {
+        Command::OpenExchange(asked) => party::open_exchange(&case, asked),
+        Command::AdmitParty(asked) => party::admit(&case, asked),
+        Command::UpdateParty(asked) => party::update(&case, asked),
+        Command::SuspendParty(asked) => party::suspend(&case, asked),
+        Command::RegisterActor(asked) => party::register_actor(&case, asked),
+        Command::RemoveActor(asked) => party::remove_actor(&case, asked),
+        Command::RecordFact(asked) => fact::record(&case, asked),
+        Command::WithdrawFact(asked) => fact::withdraw(&case, asked),
+        Command::OpenFund(asked) => fund::open(&case, asked),
+        Command::AppropriateFund(asked) => fund::appropriate(&case, asked),
+        Command::LapseFund(asked) => fund::lapse(&case, asked),
+    }?;
+    case.entry(decision)
+}
+
+/// A command in its surroundings, as the functions of `decide/` take it.
+#[derive(Debug, Clone, Copy)]
+pub struct Case<'a> {
+    /// The state before.
+    pub book: &'a Book,
+    /// Who asks what.
+    pub request: &'a Request,
+    /// When, with which salt.
+    pub env: &'a Env,
+}
+
+impl Case<'_> {
+    /// A drawn id that is in the book already: the caller draws another salt.
+    fn fresh(&self, is_new: bool) -> Result<(), Refusal> {
+        if is_new {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::EntrySpelling,
+            "the salt draws a taken id; draw another salt",
+        ))
+    }
+
+    fn entry(&self, decision: Decision) -> Result<Entry, Refusal> {
+        let mut scopes = decision.scopes;
+        scopes.sort();
+        scopes.dedup();
+        let count = |scope: Scope| {
+            let seen = self.book.scopes.get(&scope).copied().unwrap_or(0);
+            (scope, seen)
+        };
+        let mut counters = decision.counters;
+        counters.sort();
+        let entry = Entry {
+            seq: self.book.size,
+            at: self.env.at,
+            rules: self.env.rules,
+            salt: self.env.salt,
+            cmd: self.request.cmd,
+            req: self.request.req,
+            by: self.request.by,
+            actor: self.request.actor,
+            scopes: scopes.into_iter().map(count).collect(),
+            asked: self.request.command.clone(),
+            found: decision.found,
+            postings: decision.postings,
+            counters,
+        };
+        Ok(entry)
+    }
+}

@@ -1,0 +1,6 @@
+//! The states of what the book knows, a file a subject.
+
+pub mod fact;
+pub mod fund;
+pub mod order;
+pub mod party;

@@ -1,0 +1,28 @@
+//! Parties and their credentials.
+
+use crate::book::command::Role;
+use crate::id::{PartyId, Sha256Hash};
+
+/// A legal person on the exchange; its name is a commitment, the opening lies elsewhere and can be erased.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Party {
+    /// What it may be.
+    pub roles: Vec<Role>,
+    /// The commitment to its name.
+    pub name: Sha256Hash,
+    /// The commitment to its unified social credit code.
+    pub uscc: Option<Sha256Hash>,
+    /// Whether it may act.
+    pub suspended: bool,
+}
+
+/// A credential of a person or service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor {
+    /// For whom it acts.
+    pub party: PartyId,
+    /// As what.
+    pub roles: Vec<Role>,
+    /// Whether it was removed.
+    pub removed: bool,
+}

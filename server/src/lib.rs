@@ -1,4 +1,7 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
+pub mod clock;
+pub mod faults;
 pub mod keys;
 pub mod objects;
+pub mod store;

@@ -1,0 +1,7 @@
+DROP TABLE own_openings;
+DROP TABLE own_meta;
+DROP TABLE own_keys;
+DROP TABLE published;
+DROP TABLE trail_signed;
+DROP TABLE head;
+DROP TABLE entries;

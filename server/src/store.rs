@@ -1,0 +1,241 @@
+//! The database under the exchange: SQLite by default, PostgreSQL by the same code (DESIGN §7, STYLE §7).
+//!
+//! [`Db`] is one connection, [`Store`] the place it leads to: it migrates, locks and pools. Who calls: the sequencer
+//! ([`log`]), the publisher ([`heads`]), access ([`own`]). Nothing here decides anything.
+
+mod db;
+pub mod heads;
+pub mod log;
+pub mod own;
+mod schema;
+
+pub use db::{Address, Db};
+
+use diesel::r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection as _};
+use std::fmt;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Connections for readers. The sequencer and the publisher hold one of their own, see [`Store::dedicated`].
+const POOL_MAX: u32 = 8;
+/// How long a reader waits for a connection of the pool.
+const POOL_WAIT: Duration = Duration::from_secs(10);
+
+/// Runs one body once a backend where diesel cannot do it on the enum (batch inserts, upserts; STYLE §7).
+macro_rules! on_backend {
+    ($db:expr, $conn:ident => $body:expr) => {
+        match $db {
+            $crate::store::Db::Sqlite($conn) => $body,
+            $crate::store::Db::Postgres($conn) => $body,
+        }
+    };
+}
+use on_backend;
+
+/// What went wrong below the rules: disk, database, network, or a store that contradicts itself.
+#[derive(Debug)]
+pub enum StoreFault {
+    /// The address of the database is not one of the two forms.
+    Address(String),
+    /// Another process serves this SQLite file.
+    InUse(PathBuf),
+    /// The lock file of SQLite cannot be made.
+    Lock(PathBuf, std::io::Error),
+    /// The database cannot be reached.
+    Connect(diesel::ConnectionError),
+    /// No connection of the pool came free, or none could be made.
+    Pool(String),
+    /// The schema could not be brought up to date.
+    Migrate(Box<dyn std::error::Error + Send + Sync>),
+    /// A statement or a commit failed; whether a commit took effect is unknown.
+    Query(diesel::result::Error),
+    /// The rows contradict each other: stop writing.
+    Inconsistent(String),
+}
+
+impl fmt::Display for StoreFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(text) => {
+                write!(
+                    f,
+                    "{text}: expected sqlite:PATH or postgres://USER@HOST/DATABASE"
+                )
+            }
+            Self::InUse(path) => write!(
+                f,
+                "another process serves {}; stop it first",
+                path.display()
+            ),
+            Self::Lock(path, _) => write!(f, "cannot lock {}", path.display()),
+            Self::Connect(fault) => write!(f, "cannot reach the database: {fault}"),
+            Self::Pool(why) => write!(f, "no database connection: {why}"),
+            Self::Migrate(_) => f.write_str("cannot bring the schema up to date"),
+            Self::Query(_) => f.write_str("the database refused or lost a statement"),
+            Self::Inconsistent(what) => write!(f, "the store contradicts itself: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for StoreFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Address(_) | Self::InUse(_) | Self::Pool(_) | Self::Inconsistent(_) => None,
+            Self::Lock(_, fault) => Some(fault),
+            Self::Connect(fault) => Some(fault),
+            Self::Migrate(fault) => Some(fault.as_ref()),
+            Self::Query(fault) => Some(fault),
+        }
+    }
+}
+
+impl From<diesel::result::Error> for StoreFault {
+    fn from(fault: diesel::result::Error) -> Self {
+        Self::Query(fault)
+    }
+}
+
+/// Makes connections for the pool.
+#[derive(Debug)]
+pub struct Manager(Address);
+
+impl ManageConnection for Manager {
+    type Connection = Db;
+    type Error = StoreFault;
+
+    fn connect(&self) -> Result<Db, StoreFault> {
+        Db::open(&self.0)
+    }
+
+    fn is_valid(&self, db: &mut Db) -> Result<(), StoreFault> {
+        db.ping().map_err(StoreFault::Query)
+    }
+
+    fn has_broken(&self, db: &mut Db) -> bool {
+        std::thread::panicking() || db.is_broken()
+    }
+}
+
+/// A connection borrowed from the pool; it is a [`Db`].
+pub type Pooled = PooledConnection<Manager>;
+
+/// The database of one exchange.
+pub struct Store {
+    address: Address,
+    pool: Pool<Manager>,
+    /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
+    _lock: Option<File>,
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Store({})", self.address)
+    }
+}
+
+impl Store {
+    /// Locks (SQLite: one process a file), brings the schema up to date and opens the pool.
+    /// # Errors
+    /// [`StoreFault`], all but `Inconsistent`.
+    pub fn open(address: Address) -> Result<Self, StoreFault> {
+        let lock = match &address {
+            Address::Sqlite(path) => Some(lock_beside(path)?),
+            Address::Postgres(_) => None,
+        };
+        Db::open(&address)?.migrate()?;
+        let pool = Pool::builder()
+            .max_size(POOL_MAX)
+            .min_idle(Some(0))
+            .connection_timeout(POOL_WAIT)
+            .test_on_check_out(matches!(address, Address::Postgres(_)))
+            .build(Manager(address.clone()))
+            .map_err(|fault| StoreFault::Pool(fault.to_string()))?;
+        Ok(Self {
+            address,
+            pool,
+            _lock: lock,
+        })
+    }
+
+    /// Borrows a connection, for a reader.
+    /// # Errors
+    /// [`StoreFault::Pool`] after ten seconds.
+    pub fn connection(&self) -> Result<Pooled, StoreFault> {
+        self.pool
+            .get()
+            .map_err(|fault| StoreFault::Pool(fault.to_string()))
+    }
+
+    /// Makes a connection outside the pool, for whoever keeps one: sequencer, publisher, projector.
+    /// # Errors
+    /// [`StoreFault::Connect`], [`StoreFault::Query`].
+    pub fn dedicated(&self) -> Result<Db, StoreFault> {
+        Db::open(&self.address)
+    }
+
+    /// Where the database is.
+    #[must_use]
+    pub const fn address(&self) -> &Address {
+        &self.address
+    }
+}
+
+/// Locks a file beside the database, not the database: closing any handle of SQLite's own file would drop the locks that
+/// SQLite holds on it (POSIX `fcntl` locks belong to the process).
+fn lock_beside(path: &Path) -> Result<File, StoreFault> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&name)
+        .map_err(|fault| StoreFault::Lock(name.clone().into(), fault))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(StoreFault::InUse(path.into())),
+        Err(std::fs::TryLockError::Error(fault)) => Err(StoreFault::Lock(name.into(), fault)),
+    }
+}
+
+/// A number of the store as the trail counts: from 0, in 64 bits.
+fn unsigned(number: i64, what: &str) -> Result<u64, StoreFault> {
+    u64::try_from(number).map_err(|_| StoreFault::Inconsistent(format!("{what} is {number}")))
+}
+
+/// A number of the trail as the store keeps it.
+fn signed(number: u64, what: &str) -> Result<i64, StoreFault> {
+    i64::try_from(number).map_err(|_| StoreFault::Inconsistent(format!("{what} is {number}")))
+}
+
+/// A hash of the store.
+fn hash(bytes: Vec<u8>, what: &str) -> Result<[u8; 32], StoreFault> {
+    bytes.try_into().map_err(|bytes: Vec<u8>| {
+        StoreFault::Inconsistent(format!("{what} has {} bytes instead of 32", bytes.len()))
+    })
+}
+
+/// A moment of the store.
+fn moment(unix: i64, what: &str) -> Result<verifier::time::Timestamp, StoreFault> {
+    verifier::time::Timestamp::new(unix)
+        .map_err(|_| StoreFault::Inconsistent(format!("{what} is {unix} s")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_server_on_the_same_file_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let address = Address::Sqlite(folder.path().join("quan.db"));
+        let first = Store::open(address.clone()).unwrap();
+        assert!(matches!(
+            Store::open(address.clone()),
+            Err(StoreFault::InUse(_))
+        ));
+        drop(first);
+        Store::open(address).unwrap();
+    }
+}

@@ -1,0 +1,100 @@
+//! Heads that were signed, and the checkpoint that is published (TRAIL D1, D3). The publisher calls this.
+
+use diesel::prelude::*;
+use verifier::time::Timestamp;
+
+use super::log::Head;
+use super::schema::{head, published, trail_signed};
+use super::{Db, StoreFault, hash, moment, on_backend, signed, unsigned};
+
+/// A tree head that the log key may be used on: its row is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedHead {
+    /// The tree's size.
+    pub size: u64,
+    /// Its root.
+    pub root: [u8; 32],
+    /// When the row was made.
+    pub signed_at: Timestamp,
+}
+
+/// The newest published checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its size.
+    pub size: u64,
+    /// The whole signed note.
+    pub note: String,
+}
+
+/// Records that this head is about to be signed; use the key only on what this returns.
+///
+/// The row is committed when this returns, so "never two roots of one size" is a constraint of the table. A second server
+/// that signs the same head gets the first one's row.
+/// # Errors
+/// [`StoreFault::Query`]; [`StoreFault::Inconsistent`] where that size was signed with another root, or is not committed.
+pub fn sign_head(db: &mut Db, committed: &Head, now: Timestamp) -> Result<SignedHead, StoreFault> {
+    let size = signed(committed.size, "the size to sign")?;
+    let row = (
+        trail_signed::size.eq(size),
+        trail_signed::root.eq(&committed.root[..]),
+        trail_signed::signed_at.eq(now.unix()),
+    );
+    db.transaction(|tx| {
+        on_backend!(tx, conn => diesel::insert_into(trail_signed::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(conn))?;
+        let newest: i64 = head::table.find(1).select(head::size).first(tx)?;
+        let found = parse(trail_signed::table.find(size).first(tx)?)?;
+        if found.root == committed.root && size <= newest {
+            Ok(found)
+        } else {
+            let sentence = format!("size {size} was signed with another root, or is not committed");
+            Err(StoreFault::Inconsistent(sentence))
+        }
+    })
+}
+
+/// The largest head that was ever signed.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn signed_head(db: &mut Db) -> Result<Option<SignedHead>, StoreFault> {
+    let row = trail_signed::table
+        .order(trail_signed::size.desc())
+        .first(db);
+    row.optional()?.map(parse).transpose()
+}
+
+fn parse((size, root, at): (i64, Vec<u8>, i64)) -> Result<SignedHead, StoreFault> {
+    Ok(SignedHead {
+        size: unsigned(size, "trail_signed.size")?,
+        root: hash(root, "trail_signed.root")?,
+        signed_at: moment(at, "trail_signed.signed_at")?,
+    })
+}
+
+/// The newest published checkpoint, if there is one.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn published(db: &mut Db) -> Result<Option<Published>, StoreFault> {
+    let (size, note): (i64, String) = published::table
+        .find(1)
+        .select((published::size, published::note))
+        .first(db)?;
+    Ok(u64::try_from(size)
+        .ok()
+        .map(|size| Published { size, note }))
+}
+
+/// Publishes a larger checkpoint; says whether it was larger than the published one. A smaller or equal one changes
+/// nothing: another server was faster.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn advance_published(db: &mut Db, new: &Published) -> Result<bool, StoreFault> {
+    let size = signed(new.size, "the size to publish")?;
+    let moved = diesel::update(published::table.find(1).filter(published::size.lt(size)))
+        .set((published::size.eq(size), published::note.eq(&new.note)))
+        .execute(db)?;
+    Ok(moved == 1)
+}

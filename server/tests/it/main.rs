@@ -1,0 +1,9 @@
+//! One test binary: every module runs on SQLite and on a PostgreSQL that the tests start themselves.
+#![expect(
+    clippy::unwrap_used,
+    reason = "in a test, a failed step is a failed test"
+)]
+
+#[macro_use]
+mod support;
+mod log;

@@ -2,7 +2,7 @@
 //!
 //! The server runs these functions to decide, the auditor runs the same ones to recompute. Nothing here reads a clock, a
 //! file, a socket or a random number, and nothing depends on hash order. From the bottom: [`money`], [`time`], [`id`],
-//! [`json`] · [`refusal`], [`report`] · [`signature`].
+//! [`json`] · [`refusal`], [`report`] · [`signature`] · [`receipt`].
 #![deny(clippy::float_arithmetic)]
 
 pub mod book;
@@ -12,6 +12,7 @@ pub mod json;
 pub mod ledger;
 pub mod money;
 pub mod programme;
+pub mod receipt;
 pub mod refusal;
 pub mod report;
 pub mod settlement;

@@ -2,7 +2,7 @@
 //!
 //! The server runs these functions to decide, the auditor runs the same ones to recompute. Nothing here reads a clock, a
 //! file, a socket or a random number, and nothing depends on hash order. From the bottom: [`money`], [`time`], [`id`],
-//! [`json`] · [`refusal`], [`report`] · [`signature`] · [`receipt`].
+//! [`json`] · [`refusal`], [`report`] · [`signature`] · [`receipt`] · [`trail`], a log of opaque bytes.
 #![deny(clippy::float_arithmetic)]
 
 pub mod book;
@@ -18,3 +18,4 @@ pub mod report;
 pub mod settlement;
 pub mod signature;
 pub mod time;
+pub mod trail;

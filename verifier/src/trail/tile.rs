@@ -1,0 +1,356 @@
+//! Tiles: 256 hashes of one level under one path (C2SP tlog-tiles v0.1.0), and the tree read through them.
+
+use super::tree::{self, Subtree};
+use super::{Flaw, FlawKind, HASH_BYTES, Hash, NUMBER_MAX, TreeSize, parse_decimal};
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// How many hashes (or entries) a full tile (or bundle) has.
+pub const WIDTH_FULL: u16 = 256;
+/// Length of a full tile in bytes.
+pub const TILE_BYTES: usize = WIDTH_FULL as usize * HASH_BYTES;
+/// Levels that a tree of 2⁶³ − 1 entries uses; the path grammar goes on to [`LEVEL_MAX`].
+const LEVELS: u8 = 8;
+/// The greatest level that a path may name.
+const LEVEL_MAX: u8 = 63;
+/// No path of the grammar is longer; the bound keeps junk cheap.
+const PATH_BYTES_MAX: usize = 100;
+
+/// Which tile: `tile/<level>/<number>[.p/<width>]`. The path is its text.
+///
+/// Sorts by level, then number, then width.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TilePath {
+    level: u8,
+    place: Place,
+}
+
+impl TilePath {
+    /// Names a tile; `None` if level > 63, width is not 1 … 256 or the number is above 2⁶³ − 1.
+    #[must_use]
+    pub const fn new(level: u8, number: u64, width: u16) -> Option<Self> {
+        match Place::new(number, width) {
+            Some(place) if level <= LEVEL_MAX => Some(Self { level, place }),
+            _ => None,
+        }
+    }
+
+    /// Reads a path in its one spelling, without a leading slash.
+    /// # Errors
+    /// `trail.tile-path`
+    pub fn parse(path: &str) -> Result<Self, Flaw> {
+        parse_path(path, |level, place| {
+            let level = parse_decimal(level, u64::from(LEVEL_MAX))?;
+            Some(Self {
+                level: u8::try_from(level).ok()?,
+                place,
+            })
+        })
+    }
+
+    /// 0 … 63; level 0 has the leaf hashes.
+    #[must_use]
+    pub const fn level(&self) -> u8 {
+        self.level
+    }
+
+    /// Counts the tiles of the level from the left.
+    #[must_use]
+    pub const fn number(&self) -> u64 {
+        self.place.number
+    }
+
+    /// How many hashes: 1 … 256.
+    #[must_use]
+    pub const fn width(&self) -> u16 {
+        self.place.width
+    }
+
+    /// The tile's length in bytes.
+    #[must_use]
+    pub const fn byte_length(&self) -> usize {
+        self.place.width as usize * HASH_BYTES
+    }
+
+    /// Whether the tile holds a hash that the tree of `size` did not have yet.
+    #[must_use]
+    pub fn is_new_after(&self, size: TreeSize) -> bool {
+        self.place.end() > size_at(size, self.level)
+    }
+
+    /// The hashes of the tile, in order, as complete subtrees of the tree.
+    pub fn subtrees(&self) -> impl Iterator<Item = Subtree> + use<> {
+        let (height, first) = (self.level.saturating_mul(8), self.place.first());
+        (0..u64::from(self.place.width)).map(move |at| Subtree {
+            height,
+            index: first.saturating_add(at),
+        })
+    }
+}
+
+impl fmt::Display for TilePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tile/{}/{}", self.level, self.place)
+    }
+}
+
+/// Number and width, as tiles and bundles share them: `x001/x234/067.p/112`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    pub(super) number: u64,
+    pub(super) width: u16,
+}
+
+impl Place {
+    pub(super) const fn new(number: u64, width: u16) -> Option<Self> {
+        if number > NUMBER_MAX || width == 0 || width > WIDTH_FULL {
+            return None;
+        }
+        Some(Self { number, width })
+    }
+
+    /// The index, in its level, of the first hash or entry. Saturates: absurd paths parse, but no tree has them.
+    pub(super) const fn first(self) -> u64 {
+        self.number.saturating_mul(WIDTH_FULL as u64)
+    }
+
+    /// One past the index of the last.
+    pub(super) const fn end(self) -> u64 {
+        self.first().saturating_add(self.width as u64)
+    }
+
+    /// Reads groups of three digits, the last perhaps with `.p` and a width after it. Loose: the caller prints and
+    /// compares.
+    fn parse(text: &str) -> Option<Self> {
+        let (number, width) = match text.rsplit_once(".p/") {
+            Some((number, width)) => (number, parse_decimal(width, u64::from(WIDTH_FULL) - 1)?),
+            None => (text, u64::from(WIDTH_FULL)),
+        };
+        let mut sum = 0_u64;
+        for group in number.split('/') {
+            let digits = group.strip_prefix('x').unwrap_or(group);
+            if digits.len() != 3 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+                return None;
+            }
+            sum = sum.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
+        }
+        Self::new(sum, u16::try_from(width).ok()?)
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = format!("{:03}", self.number % 1000);
+        let mut rest = self.number / 1000;
+        while rest > 0 {
+            text = format!("x{:03}/{text}", rest % 1000);
+            rest /= 1000;
+        }
+        f.write_str(&text)?;
+        if self.width < WIDTH_FULL {
+            write!(f, ".p/{}", self.width)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Reads `tile/<kind>/<place>` and insists that printing the result gives the same text.
+pub(super) fn parse_path<T: fmt::Display>(
+    path: &str,
+    make: impl FnOnce(&str, Place) -> Option<T>,
+) -> Result<T, Flaw> {
+    let read = || {
+        let (kind, place) = path.strip_prefix("tile/")?.split_once('/')?;
+        make(kind, Place::parse(place)?)
+    };
+    let parsed = if path.len() <= PATH_BYTES_MAX {
+        read()
+    } else {
+        None
+    };
+    parsed
+        .filter(|parsed| parsed.to_string() == path)
+        .ok_or_else(|| {
+            let start: String = path.chars().take(PATH_BYTES_MAX).collect();
+            Flaw::new(
+                FlawKind::TilePath,
+                format!("{start:?} is no path of a tile or bundle"),
+            )
+        })
+}
+
+/// How many hashes the level has in a tree of `size`. Shifting by 64 or more would overflow.
+fn size_at(size: TreeSize, level: u8) -> u64 {
+    size.get().checked_shr(u32::from(level) * 8).unwrap_or(0)
+}
+
+/// The places that hold something new when `old` hashes or entries become `new`; the last may be partial.
+pub(super) fn places_between(old: u64, new: u64) -> impl Iterator<Item = Place> {
+    let full = u64::from(WIDTH_FULL);
+    let numbers = if old < new {
+        old / full..new.div_ceil(full)
+    } else {
+        0..0
+    };
+    numbers.filter_map(move |number| {
+        let width = (new - number * full).min(full);
+        Place::new(number, u16::try_from(width).ok()?)
+    })
+}
+
+/// The tiles to write when the tree grows from `old` to `new`: full ones, and the partial ones of `new`, lower
+/// levels first.
+pub fn tiles_between(old: TreeSize, new: TreeSize) -> impl Iterator<Item = TilePath> {
+    (0..LEVELS).flat_map(move |level| {
+        let places = places_between(size_at(old, level), size_at(new, level));
+        places.map(move |place| TilePath { level, place })
+    })
+}
+
+/// Every tile of the tree of `size`, lower levels first.
+pub fn tiles_of(size: TreeSize) -> impl Iterator<Item = TilePath> {
+    tiles_between(TreeSize::ZERO, size)
+}
+
+/// The bytes of a tile, each hash from `read`: a function of committed entries alone.
+/// # Errors
+/// Whatever `read` says.
+pub fn tile_bytes<E>(
+    path: TilePath,
+    mut read: impl FnMut(Subtree) -> Result<Hash, E>,
+) -> Result<Vec<u8>, E> {
+    let mut bytes = Vec::with_capacity(path.byte_length());
+    for subtree in path.subtrees() {
+        bytes.extend_from_slice(read(subtree)?.as_bytes());
+    }
+    Ok(bytes)
+}
+
+/// The root over a tile's hashes: for a full tile its hash in the tile above.
+/// # Errors
+/// `trail.tile` if the length is not 1 … 256 hashes.
+pub fn tile_root(bytes: &[u8]) -> Result<Hash, Flaw> {
+    Ok(tree::root_of(&tile_hashes(bytes)?))
+}
+
+/// The hashes of a tile.
+/// # Errors
+/// `trail.tile` if the length is not 1 … 256 hashes.
+pub fn tile_hashes(bytes: &[u8]) -> Result<Vec<Hash>, Flaw> {
+    let (hashes, spare) = bytes.as_chunks::<HASH_BYTES>();
+    if hashes.is_empty() || !spare.is_empty() || bytes.len() > TILE_BYTES {
+        let sentence = format!("{} bytes are not 1 to 256 hashes", bytes.len());
+        return Err(Flaw::new(FlawKind::Tile, sentence));
+    }
+    Ok(hashes.iter().map(|hash| Hash(*hash)).collect())
+}
+
+/// Compares a tile found with the bytes its place demands, and names the first difference.
+/// # Errors
+/// `trail.tile`
+pub fn compare_tile(path: TilePath, demanded: &[u8], found: &[u8]) -> Result<(), Flaw> {
+    if demanded == found {
+        return Ok(());
+    }
+    if demanded.len() != found.len() {
+        let sentence = format!(
+            "{path} has {} bytes instead of {}",
+            found.len(),
+            demanded.len()
+        );
+        return Err(Flaw::new(FlawKind::Tile, sentence));
+    }
+    let same = demanded
+        .iter()
+        .zip(found)
+        .take_while(|(left, right)| left == right)
+        .count();
+    let index = path
+        .place
+        .first()
+        .saturating_add((same / HASH_BYTES) as u64);
+    let sentence = format!("{path} has another hash at index {index} of its level");
+    Err(Flaw::new(FlawKind::Tile, sentence))
+}
+
+/// A tree of one size read through its tiles. Keeps what it has fetched: make one for each proof or few.
+///
+/// The tiles are believed; who does not trust them checks the proof made from them.
+#[derive(Debug)]
+pub struct Tiles<F> {
+    size: TreeSize,
+    fetch: F,
+    kept: BTreeMap<TilePath, Vec<Hash>>,
+}
+
+impl<F, E> Tiles<F>
+where
+    F: FnMut(TilePath) -> Result<Vec<u8>, E>,
+    E: From<Flaw>,
+{
+    /// Reads the tree of `size` by `fetch`, which may answer a partial path with a wider tile of the same place.
+    pub const fn new(size: TreeSize, fetch: F) -> Self {
+        Self {
+            size,
+            fetch,
+            kept: BTreeMap::new(),
+        }
+    }
+
+    /// The inclusion proof of entry `index`.
+    /// # Errors
+    /// `trail.proof`, `trail.tile`; whatever `fetch` says.
+    pub fn prove_inclusion(&mut self, index: u64) -> Result<Vec<Hash>, E> {
+        tree::prove_inclusion(index, self.size, |subtree| self.subtree(subtree))
+    }
+
+    /// The proof that the tree of `old` is a prefix of this one.
+    /// # Errors
+    /// `trail.proof`, `trail.tile`; whatever `fetch` says.
+    pub fn prove_consistency(&mut self, old: TreeSize) -> Result<Vec<Hash>, E> {
+        tree::prove_consistency(old, self.size, |subtree| self.subtree(subtree))
+    }
+
+    /// The hash of a complete subtree.
+    /// # Errors
+    /// `trail.tile` if this tree has no such subtree or its tile is too short; whatever `fetch` says.
+    pub fn subtree(&mut self, subtree: Subtree) -> Result<Hash, E> {
+        // A tile holds heights 8·level; the seven heights above are computed from its hashes.
+        let (level, above) = (subtree.height / 8, subtree.height % 8);
+        let missing = || Flaw::new(FlawKind::Tile, format!("the tree has no {subtree:?}"));
+        let next = subtree.index.checked_add(1).ok_or_else(missing)?;
+        let end = next.checked_mul(1 << above).ok_or_else(missing)?;
+        let has = size_at(self.size, level);
+        if end > has {
+            return Err(missing().into());
+        }
+        let first = subtree.index << above;
+        let full = u64::from(WIDTH_FULL);
+        let number = first / full;
+        let width = (has - number * full).min(full);
+        let path = u16::try_from(width)
+            .ok()
+            .and_then(|width| TilePath::new(level, number, width));
+        let hashes = self.tile(path.ok_or_else(missing)?)?;
+        // `above` ≤ 7 divides a tile evenly, so the range never leaves it.
+        let inside = usize::try_from(first % full)
+            .ok()
+            .zip(usize::try_from((end - 1) % full).ok());
+        let part = inside.and_then(|(from, last)| hashes.get(from..=last));
+        Ok(tree::root_of(part.ok_or_else(missing)?))
+    }
+
+    fn tile(&mut self, path: TilePath) -> Result<&[Hash], E> {
+        if !self.kept.contains_key(&path) {
+            let bytes = (self.fetch)(path)?;
+            let hashes = tile_hashes(&bytes)?;
+            if hashes.len() < usize::from(path.width()) {
+                let sentence = format!("{path} has only {} hashes", hashes.len());
+                return Err(Flaw::new(FlawKind::Tile, sentence).into());
+            }
+            self.kept.insert(path, hashes);
+        }
+        Ok(self.kept.get(&path).map_or(&[], Vec::as_slice))
+    }
+}

@@ -1,0 +1,439 @@
+//! The Merkle tree of RFC 6962 §2.1: hashes, the right edge, proofs made and proofs checked (RFC 9162 §2.1).
+//!
+//! Nothing here holds a whole tree. Proofs are made from a reader of complete subtrees, which may be a table of
+//! hashes or the tiles ([`super::tile::Tiles`]).
+
+use super::{Flaw, FlawKind, HASH_BYTES, Hash, TreeSize};
+use sha2::{Digest as _, Sha256};
+
+/// No proof in a tree of at most 2⁶³ − 1 entries has more hashes.
+pub const PROOF_HASHES_MAX: usize = 63;
+
+/// A frontier above this size is refused, so that appending can never pass [`super::NUMBER_MAX`].
+const FRONTIER_SIZE_MAX: u64 = 1 << 62;
+
+/// The hash of an entry: SHA-256(0x00 ‖ entry).
+#[must_use]
+pub fn leaf_hash(entry: &[u8]) -> Hash {
+    let mut hasher = Sha256::new_with_prefix([0]);
+    hasher.update(entry);
+    Hash(hasher.finalize().into())
+}
+
+/// The hash of a node: SHA-256(0x01 ‖ left ‖ right).
+#[must_use]
+pub fn node_hash(left: Hash, right: Hash) -> Hash {
+    let mut hasher = Sha256::new_with_prefix([1]);
+    hasher.update(left.0);
+    hasher.update(right.0);
+    Hash(hasher.finalize().into())
+}
+
+/// The right edge of a tree: the roots of its complete subtrees, the widest first. Appends in O(log n).
+// INVARIANT: `peaks` has one hash for each one-bit of `size`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frontier {
+    size: u64,
+    peaks: Vec<Hash>,
+}
+
+impl Frontier {
+    /// The right edge of the empty tree.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self {
+            size: 0,
+            peaks: Vec::new(),
+        }
+    }
+
+    /// Takes the next leaf.
+    pub fn append(&mut self, leaf: Hash) {
+        let mut hash = leaf;
+        // Each trailing one-bit of the size is a complete subtree that the new one closes.
+        for _ in 0..self.size.trailing_ones() {
+            if let Some(left) = self.peaks.pop() {
+                hash = node_hash(left, hash);
+            }
+        }
+        self.peaks.push(hash);
+        self.size += 1;
+    }
+
+    /// How many leaves the tree has.
+    #[must_use]
+    pub const fn size(&self) -> TreeSize {
+        TreeSize(self.size)
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        join(&self.peaks)
+    }
+
+    /// The stored form: size, 8 bytes big-endian, then the peaks, widest first.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = self.size.to_be_bytes().to_vec();
+        bytes.extend(self.peaks.iter().flat_map(|peak| peak.0));
+        bytes
+    }
+
+    /// Reads the stored form. Only the shape is checked; compare [`Frontier::root`] with what was signed.
+    /// # Errors
+    /// `trail.frontier`
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Flaw> {
+        let flaw = || {
+            Flaw::new(
+                FlawKind::Frontier,
+                format!("{} bytes are no right edge", bytes.len()),
+            )
+        };
+        let (size, rest) = bytes.split_first_chunk().ok_or_else(flaw)?;
+        let size = u64::from_be_bytes(*size);
+        let (peaks, spare) = rest.as_chunks::<HASH_BYTES>();
+        let count = u64::from(size.count_ones());
+        if size > FRONTIER_SIZE_MAX || !spare.is_empty() || peaks.len() as u64 != count {
+            return Err(flaw());
+        }
+        Ok(Self {
+            size,
+            peaks: peaks.iter().map(|peak| Hash(*peak)).collect(),
+        })
+    }
+
+    /// Joins the parts; the caller has one peak for each one-bit of `size`.
+    pub(super) fn from_peaks(size: u64, peaks: Vec<Hash>) -> Self {
+        debug_assert_eq!(peaks.len() as u64, u64::from(size.count_ones()));
+        Self { size, peaks }
+    }
+}
+
+/// The root over subtrees given from left to right, each joined with all that is right of it.
+fn join(peaks: &[Hash]) -> Hash {
+    let joined = peaks
+        .iter()
+        .rev()
+        .copied()
+        .reduce(|right, left| node_hash(left, right));
+    joined.unwrap_or(Hash::EMPTY)
+}
+
+/// The root over subtrees of one height (RFC 6962 §2.1, `MTH`).
+#[must_use]
+pub fn root_of(hashes: &[Hash]) -> Hash {
+    let mut frontier = Frontier::empty();
+    hashes.iter().for_each(|hash| frontier.append(*hash));
+    frontier.root()
+}
+
+/// A complete subtree: the leaves index · 2^height … (index + 1) · 2^height − 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subtree {
+    /// 0 is a leaf.
+    pub height: u8,
+    /// Counts the subtrees of this height from the left.
+    pub index: u64,
+}
+
+/// Leaves `from` (inclusive) to `to` (exclusive) that are one node of some tree.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    from: u64,
+    to: u64,
+}
+
+impl Range {
+    /// The complete subtrees of the range, from left to right.
+    fn subtrees(self) -> impl Iterator<Item = Subtree> {
+        let mut from = self.from;
+        std::iter::from_fn(move || {
+            let height = (self.to - from).checked_ilog2()?;
+            let index = from >> height;
+            from += 1 << height;
+            // `ilog2` of a u64 is at most 63.
+            Some(Subtree {
+                height: u8::try_from(height).ok()?,
+                index,
+            })
+        })
+    }
+
+    fn hash<E>(self, read: &mut impl FnMut(Subtree) -> Result<Hash, E>) -> Result<Hash, E> {
+        let peaks = self.subtrees().map(read).collect::<Result<Vec<_>, E>>()?;
+        Ok(join(&peaks))
+    }
+
+    /// Where RFC 6962 splits the range: after the largest power of two smaller than its length, which is at least 2.
+    fn middle(self) -> u64 {
+        self.from + (1 << (self.to - self.from - 1).ilog2())
+    }
+}
+
+/// The proof that the leaf `index` is in the tree of `size`: leaf's sibling first (RFC 9162 §2.1.3.1).
+/// # Errors
+/// `trail.proof` if the tree has no such leaf; whatever `read` says.
+pub fn prove_inclusion<E: From<Flaw>>(
+    index: u64,
+    size: TreeSize,
+    mut read: impl FnMut(Subtree) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    if index >= size.0 {
+        return Err(no_leaf(index, size).into());
+    }
+    let mut node = Range {
+        from: 0,
+        to: size.0,
+    };
+    let mut siblings = Vec::new();
+    while node.to - node.from > 1 {
+        let middle = node.middle();
+        let (left, right) = (
+            Range { to: middle, ..node },
+            Range {
+                from: middle,
+                ..node
+            },
+        );
+        let (next, sibling) = if index < middle {
+            (left, right)
+        } else {
+            (right, left)
+        };
+        siblings.push(sibling);
+        node = next;
+    }
+    siblings
+        .into_iter()
+        .rev()
+        .map(|range| range.hash(&mut read))
+        .collect()
+}
+
+/// The proof that the tree of `old` is a prefix of that of `new` (RFC 9162 §2.1.4.1); empty for `old` 0 or `new`.
+/// # Errors
+/// `trail.proof` if `old` is greater than `new`; whatever `read` says.
+pub fn prove_consistency<E: From<Flaw>>(
+    old: TreeSize,
+    new: TreeSize,
+    mut read: impl FnMut(Subtree) -> Result<Hash, E>,
+) -> Result<Vec<Hash>, E> {
+    if old > new {
+        return Err(shrunk(old, new).into());
+    }
+    if old.0 == 0 {
+        return Ok(Vec::new());
+    }
+    let mut node = Range { from: 0, to: new.0 };
+    let mut ranges = Vec::new();
+    while node.to != old.0 {
+        let middle = node.middle();
+        let (left, right) = (
+            Range { to: middle, ..node },
+            Range {
+                from: middle,
+                ..node
+            },
+        );
+        let (next, sibling) = if old.0 <= middle {
+            (left, right)
+        } else {
+            (right, left)
+        };
+        ranges.push(sibling);
+        node = next;
+    }
+    // The old tree's last complete subtree is in the proof unless it is the whole old tree.
+    if node.from != 0 {
+        ranges.push(node);
+    }
+    ranges
+        .into_iter()
+        .rev()
+        .map(|range| range.hash(&mut read))
+        .collect()
+}
+
+/// The root that `proof` leads to from `leaf` (RFC 9162 §2.1.3.2).
+/// # Errors
+/// `trail.proof`: no such leaf, or the proof is too short or too long.
+pub fn root_from_inclusion(
+    leaf: Hash,
+    index: u64,
+    size: TreeSize,
+    proof: &[Hash],
+) -> Result<Hash, Flaw> {
+    if index >= size.0 {
+        return Err(no_leaf(index, size));
+    }
+    let mut climb = Climb {
+        node: index,
+        last: size.0 - 1,
+    };
+    let mut root = leaf;
+    for sibling in proof {
+        root = match climb.step() {
+            None => return Err(wrong_length(proof, size)),
+            Some(Side::Left) => node_hash(*sibling, root),
+            Some(Side::Right) => node_hash(root, *sibling),
+        };
+    }
+    if climb.last == 0 {
+        Ok(root)
+    } else {
+        Err(wrong_length(proof, size))
+    }
+}
+
+/// Checks that `leaf` is entry `index` of the tree with `root`.
+/// # Errors
+/// `trail.proof`, `trail.root`
+pub fn verify_inclusion(
+    leaf: Hash,
+    index: u64,
+    (size, root): (TreeSize, Hash),
+    proof: &[Hash],
+) -> Result<(), Flaw> {
+    if root_from_inclusion(leaf, index, size, proof)? == root {
+        return Ok(());
+    }
+    let sentence = format!("the proof of entry {index} does not lead to the root of size {size}");
+    Err(Flaw::new(FlawKind::Root, sentence))
+}
+
+/// Checks that the tree `old` is a prefix of the tree `new` (RFC 9162 §2.1.4.2).
+///
+/// From size 0 every tree grows, with an empty proof; of one size, roots must be equal and the proof empty.
+/// # Errors
+/// `trail.proof`, `trail.root`
+pub fn verify_consistency(
+    old: (TreeSize, Hash),
+    new: (TreeSize, Hash),
+    proof: &[Hash],
+) -> Result<(), Flaw> {
+    if old.0 > new.0 {
+        return Err(shrunk(old.0, new.0));
+    }
+    for (size, root) in [old, new] {
+        if size.0 == 0 && root != Hash::EMPTY {
+            return Err(Flaw::new(
+                FlawKind::Root,
+                "the root of size 0 is not SHA-256 of nothing",
+            ));
+        }
+    }
+    if old.0.0 == 0 || old.0 == new.0 {
+        if !proof.is_empty() {
+            return Err(wrong_length(proof, new.0));
+        }
+        return equal_roots(old, if old.0 == new.0 { new.1 } else { old.1 });
+    }
+    let (old_root, new_root) = roots_from_consistency(old, new.0, proof)?;
+    equal_roots(old, old_root)?;
+    equal_roots(new, new_root)
+}
+
+/// The two roots that a consistency proof leads to, for 0 < old < new.
+fn roots_from_consistency(
+    (old, old_root): (TreeSize, Hash),
+    new: TreeSize,
+    proof: &[Hash],
+) -> Result<(Hash, Hash), Flaw> {
+    // The RFC prepends the old root where the old tree is one complete subtree and so not in the proof.
+    let (first, rest) = if old.0.is_power_of_two() {
+        (old_root, proof)
+    } else {
+        let (first, rest) = proof
+            .split_first()
+            .ok_or_else(|| wrong_length(proof, new))?;
+        (*first, rest)
+    };
+    let mut climb = Climb {
+        node: old.0 - 1,
+        last: new.0 - 1,
+    };
+    climb.skip(climb.node.trailing_ones());
+    let (mut old_root, mut new_root) = (first, first);
+    for hash in rest {
+        match climb.step() {
+            None => return Err(wrong_length(proof, new)),
+            Some(Side::Left) => {
+                old_root = node_hash(*hash, old_root);
+                new_root = node_hash(*hash, new_root);
+            }
+            Some(Side::Right) => new_root = node_hash(new_root, *hash),
+        }
+    }
+    if climb.last == 0 {
+        Ok((old_root, new_root))
+    } else {
+        Err(wrong_length(proof, new))
+    }
+}
+
+/// On which side of the node so far the next hash of a proof belongs.
+enum Side {
+    Left,
+    Right,
+}
+
+/// A walk from a leaf or subtree to the root: `fn` and `sn` of RFC 9162.
+struct Climb {
+    node: u64,
+    last: u64,
+}
+
+impl Climb {
+    /// One level up, or more where the right edge has no sibling; `None` at the root.
+    fn step(&mut self) -> Option<Side> {
+        if self.last == 0 {
+            return None;
+        }
+        if self.node & 1 == 0 && self.node != self.last {
+            self.skip(1);
+            return Some(Side::Right);
+        }
+        if self.node & 1 == 0 {
+            // node = last ≠ 0, so it has a one-bit to stop at.
+            self.skip(self.node.trailing_zeros());
+        }
+        self.skip(1);
+        Some(Side::Left)
+    }
+
+    fn skip(&mut self, levels: u32) {
+        self.node = self.node.checked_shr(levels).unwrap_or(0);
+        self.last = self.last.checked_shr(levels).unwrap_or(0);
+    }
+}
+
+fn equal_roots((size, expected): (TreeSize, Hash), got: Hash) -> Result<(), Flaw> {
+    if expected == got {
+        return Ok(());
+    }
+    let sentence = format!("the root of size {size} is {expected}, but this leads to {got}");
+    Err(Flaw::new(FlawKind::Root, sentence))
+}
+
+fn no_leaf(index: u64, size: TreeSize) -> Flaw {
+    Flaw::new(
+        FlawKind::Proof,
+        format!("a tree of size {size} has no entry {index}"),
+    )
+}
+
+fn shrunk(old: TreeSize, new: TreeSize) -> Flaw {
+    Flaw::new(
+        FlawKind::Proof,
+        format!("a tree of size {old} cannot become one of size {new}"),
+    )
+}
+
+fn wrong_length(proof: &[Hash], size: TreeSize) -> Flaw {
+    let sentence = format!(
+        "{} hashes are too few or too many in a tree of {size}",
+        proof.len()
+    );
+    Flaw::new(FlawKind::Proof, sentence)
+}

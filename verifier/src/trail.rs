@@ -14,6 +14,8 @@ pub mod policy;
 pub mod proof;
 pub mod tile;
 pub mod tree;
+#[cfg(test)]
+mod vectors;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt;

@@ -109,3 +109,68 @@ pub fn decode(bytes: &[u8], width: u16) -> Result<Vec<&[u8]>, Flaw> {
     let sentence = format!("{} bytes follow the last of {width} entries", rest.len());
     Err(Flaw::new(FlawKind::Bundle, sentence))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors::{bytes, section, text};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_framing_is_that_of_the_vectors() {
+        let case = section("entry_bundle");
+        let entries = case["entries"].as_array().unwrap();
+        let entries: Vec<_> = entries.iter().map(|entry| text(entry).as_bytes()).collect();
+        let bytes = bytes(&case["hex"]);
+        assert_eq!(encode(entries.iter().copied()), Ok(bytes.clone()));
+        assert_eq!(decode(&bytes, 3), Ok(entries));
+        assert!(decode(&bytes, 2).is_err());
+        assert!(decode(&bytes, 4).is_err());
+    }
+
+    #[test]
+    fn an_entry_one_byte_too_long_is_refused() {
+        let entry = vec![0; ENTRY_BYTES_MAX + 1];
+        assert!(encode([&entry[1..]]).is_ok());
+        assert_eq!(
+            encode([entry.as_slice()]).unwrap_err().kind(),
+            FlawKind::Bundle
+        );
+    }
+
+    #[test]
+    fn the_bundles_of_a_size_end_with_it() {
+        let paths: Vec<_> = bundles_of(TreeSize::new(600).unwrap())
+            .map(|b| b.to_string())
+            .collect();
+        assert_eq!(
+            paths,
+            [
+                "tile/entries/000",
+                "tile/entries/001",
+                "tile/entries/002.p/88"
+            ]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_bundle_read_is_the_bundle_written(
+            entries in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..40), 1..=256),
+        ) {
+            let bytes = encode(entries.iter().map(Vec::as_slice)).unwrap();
+            let width = u16::try_from(entries.len()).unwrap();
+            let read: Vec<_> = decode(&bytes, width).unwrap().into_iter().map(<[u8]>::to_vec).collect();
+            prop_assert_eq!(read, entries);
+            prop_assert!(decode(&bytes[..bytes.len() - 1], width).is_err());
+            prop_assert!(decode(&[bytes.as_slice(), &[0]].concat(), width).is_err());
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..600), width in 0_u16..=256) {
+            if let Ok(entries) = decode(&bytes, width) {
+                prop_assert_eq!(encode(entries), Ok(bytes.clone()));
+            }
+        }
+    }
+}

@@ -118,3 +118,90 @@ impl fmt::Display for Checkpoint {
             .try_for_each(|line| writeln!(f, "{line}"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors::{bytes, list, section, text};
+    use super::*;
+    use crate::signature::Signer;
+
+    fn signer(name: &str) -> NoteSigner {
+        let seed = bytes(&list("keys")[0]["seed"]).try_into().unwrap();
+        NoteSigner::new(Origin::parse(name).unwrap(), Signer::from_seed(&seed))
+    }
+
+    #[test]
+    fn the_signed_text_is_that_of_the_vectors() {
+        let case = section("checkpoint");
+        let checkpoint = Checkpoint::parse(text(&case["text"])).unwrap();
+        let size = TreeSize::new(600).unwrap();
+        let root = Hash::parse("6KgEr1lnie1PU5QuKUz+RNW+1McUDH8PX6UsDBIiMtY=").unwrap();
+        let origin = Origin::parse("quan.example/shanghai").unwrap();
+        assert_eq!(checkpoint, Checkpoint::new(origin, size, root));
+        assert_eq!(checkpoint.to_string(), text(&case["text"]));
+        let note = checkpoint.sign(&signer("quan.example/shanghai")).unwrap();
+        let expected = format!("{}\n{}", text(&case["text"]), text(&case["log_line"]));
+        assert_eq!(note.to_string(), expected);
+        assert_eq!(checkpoint.extension_finding(), None);
+    }
+
+    #[test]
+    fn a_key_of_another_name_does_not_sign() {
+        let checkpoint = Checkpoint::parse(text(&section("checkpoint")["text"])).unwrap();
+        let flaw = checkpoint
+            .sign(&signer("quan.example/beijing"))
+            .unwrap_err();
+        assert_eq!(flaw.kind(), FlawKind::Origin);
+    }
+
+    #[test]
+    fn extension_lines_are_kept_and_reported() {
+        let case = section("checkpoint_extension");
+        let checkpoint = Checkpoint::parse(text(&case["text"])).unwrap();
+        assert_eq!(checkpoint.extensions(), ["ext one", "ext two"]);
+        assert_eq!(checkpoint.to_string(), text(&case["text"]));
+        assert_eq!(
+            checkpoint.extension_finding().unwrap().code(),
+            "trail.extension"
+        );
+    }
+
+    #[test]
+    fn a_checkpoint_in_another_spelling_is_refused() {
+        let root = "6KgEr1lnie1PU5QuKUz+RNW+1McUDH8PX6UsDBIiMtY=";
+        let empty = Hash::EMPTY;
+        let good = |origin: &str, size: &str| format!("{origin}\n{size}\n{root}\n");
+        assert!(Checkpoint::parse(&good("o", "600")).is_ok());
+        assert!(Checkpoint::parse(&good("o", "9223372036854775807")).is_ok());
+        assert!(Checkpoint::parse(&format!("o\n0\n{empty}\n")).is_ok());
+        let bad = [
+            String::new(),
+            "\n".to_owned(),
+            "o\n600\n".to_owned(),
+            format!("o\n600\n{root}"),
+            format!("o\n600\n{root}\n\n"),
+            format!("o\n600\n{root}\n\next\n"),
+            format!("o\n600\n{root} \n"),
+            format!("o\n600\n{}\n", root.trim_end_matches('=')),
+            format!("o\n600\n{}\n", root.replace("tY=", "tZ=")),
+            format!("\n600\n{root}\n"),
+            good("o p", "600"),
+            good("o+p", "600"),
+            good(&"o".repeat(256), "600"),
+            good("o", ""),
+            good("o", "0600"),
+            good("o", "+600"),
+            good("o", "-600"),
+            good("o", "600 "),
+            good("o", "9223372036854775808"),
+        ];
+        for text in bad {
+            let flaw = Checkpoint::parse(&text).unwrap_err();
+            assert_eq!(flaw.kind(), FlawKind::Checkpoint, "{text:?}");
+        }
+        assert_eq!(
+            Checkpoint::parse(&good("o", "0")).unwrap_err().kind(),
+            FlawKind::Root
+        );
+    }
+}

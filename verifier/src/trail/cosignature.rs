@@ -85,3 +85,87 @@ impl Cosigner {
         Ok(SignatureLine::new(&self.key, payload))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::note::Note;
+    use super::super::vectors::{bytes, list, section, text};
+    use super::*;
+
+    fn cosigner(at: usize) -> Cosigner {
+        let case = &list("keys")[at];
+        let seed = bytes(&case["seed"]).try_into().unwrap();
+        Cosigner::new(
+            KeyName::parse(text(&case["name"])).unwrap(),
+            Signer::from_seed(&seed),
+        )
+    }
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint::parse(text(&section("checkpoint")["text"])).unwrap()
+    }
+
+    #[test]
+    fn cosignatures_are_those_of_the_vectors() {
+        let case = section("checkpoint");
+        let time = 1_795_420_800;
+        assert_eq!(
+            message(text(&case["text"]), time),
+            text(&case["cosigned_message"])
+        );
+        let line = cosigner(1).cosign(&checkpoint(), time).unwrap();
+        assert_eq!(line.to_string(), text(&case["w1_line"]));
+        let line = cosigner(2).cosign(&checkpoint(), time + 1).unwrap();
+        assert_eq!(line.to_string(), text(&case["w2_line"]));
+    }
+
+    #[test]
+    fn extension_lines_are_cosigned_with_the_rest() {
+        let note = text(&section("checkpoint_extension")["note"]).to_owned();
+        let note = Note::parse(note.as_bytes()).unwrap();
+        let key = cosigner(1).key().clone();
+        let line = note
+            .signatures()
+            .iter()
+            .find(|line| key.made(line))
+            .unwrap();
+        assert_eq!(verify(&key, note.text(), line), Ok(1_795_420_800));
+    }
+
+    #[test]
+    fn a_cosignature_without_a_time_or_of_another_length_is_refused() {
+        let witness = cosigner(1);
+        assert!(witness.cosign(&checkpoint(), 0).is_err());
+        assert!(witness.cosign(&checkpoint(), NUMBER_MAX + 1).is_err());
+        let check = |time: u64, cut: usize| {
+            let text = checkpoint().to_string();
+            let signature = witness.signer.sign(message(&text, time).as_bytes());
+            let payload = [time.to_be_bytes().as_slice(), &signature].concat();
+            let line = SignatureLine::new(witness.key(), payload[..payload.len() - cut].to_vec());
+            verify(witness.key(), &text, &line).map_err(|flaw| flaw.kind())
+        };
+        assert_eq!(check(1, 0), Ok(1));
+        assert_eq!(check(NUMBER_MAX, 0), Ok(NUMBER_MAX));
+        for (time, cut) in [(0, 0), (NUMBER_MAX + 1, 0), (1, 1), (1, 64), (1, 70)] {
+            assert_eq!(check(time, cut), Err(FlawKind::Cosignature), "{time} {cut}");
+        }
+    }
+
+    #[test]
+    fn a_cosignature_moved_to_another_time_is_refused() {
+        let witness = cosigner(1);
+        let line = witness.cosign(&checkpoint(), 1000).unwrap();
+        let mut payload = line.signature().to_vec();
+        payload[7] ^= 1;
+        let moved = SignatureLine::new(witness.key(), payload);
+        let got = verify(witness.key(), &checkpoint().to_string(), &moved);
+        assert_eq!(got.unwrap_err().kind(), FlawKind::Signature);
+    }
+
+    #[test]
+    fn five_minutes_ahead_is_not_the_future() {
+        assert!(!is_future(1300, 1000));
+        assert!(is_future(1301, 1000));
+        assert!(!is_future(u64::MAX, u64::MAX));
+    }
+}

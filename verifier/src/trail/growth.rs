@@ -144,3 +144,87 @@ fn hashes(tile: &[u8]) -> Vec<Hash> {
         .map(|hash| Hash(*hash))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tile::{tile_bytes, tiles_between, tiles_of};
+    use super::super::vectors::{from_leaves, leaves};
+    use super::*;
+
+    fn tree_size(size: u64) -> TreeSize {
+        TreeSize::new(size).unwrap()
+    }
+
+    /// Every tile of a log of these leaves, by its own path.
+    fn grown(mut growth: Growth, leaves: &[Hash]) -> Vec<(TilePath, Vec<u8>)> {
+        let before = growth.size();
+        let mut tiles = Vec::new();
+        for leaf in leaves {
+            let keep = |path, bytes: &[u8]| {
+                tiles.push((path, bytes.to_vec()));
+                Ok::<_, Flaw>(())
+            };
+            growth.push(*leaf, keep).unwrap();
+        }
+        let partial = growth
+            .partial_tiles()
+            .filter(|(path, _)| path.is_new_after(before));
+        tiles.extend(partial.map(|(path, bytes)| (path, bytes.to_vec())));
+        tiles.sort();
+        tiles
+    }
+
+    #[test]
+    fn what_is_emitted_are_the_tiles_of_the_tree() {
+        let all = leaves(66_000);
+        let tiles = grown(Growth::empty(), &all);
+        let paths: Vec<_> = tiles.iter().map(|(path, _)| *path).collect();
+        assert_eq!(paths, tiles_of(tree_size(66_000)).collect::<Vec<_>>());
+        for (path, bytes) in tiles {
+            assert_eq!(Ok(bytes), tile_bytes(path, from_leaves(&all)), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_size_has_the_right_edge_of_its_leaves() {
+        let (mut growth, mut frontier) = (Growth::empty(), Frontier::empty());
+        assert_eq!(growth.root(), Hash::EMPTY);
+        for leaf in leaves(1000) {
+            frontier.append(leaf);
+            growth.push(leaf, |_, _| Ok::<_, Flaw>(())).unwrap();
+            assert_eq!(growth.frontier(), frontier);
+        }
+    }
+
+    #[test]
+    fn a_log_continued_writes_what_an_unbroken_one_writes() {
+        let all = leaves(900);
+        let read = from_leaves(&all);
+        for (old, new) in [
+            (0, 1),
+            (1, 300),
+            (256, 256),
+            (256, 600),
+            (511, 512),
+            (513, 900),
+        ] {
+            let fetch = |path| Ok::<_, Flaw>(tile_bytes(path, &read).unwrap());
+            let growth = Growth::resume(tree_size(old), fetch).unwrap();
+            let part = usize::try_from(old).unwrap()..usize::try_from(new).unwrap();
+            assert_eq!(growth.root(), root_of(&all[..part.start]));
+            let expected: Vec<_> = tiles_between(tree_size(old), tree_size(new))
+                .map(|path| (path, tile_bytes(path, &read).unwrap()))
+                .collect();
+            assert!(grown(growth, &all[part]) == expected, "{old} to {new}");
+        }
+    }
+
+    #[test]
+    fn a_tile_too_short_or_too_long_cannot_be_continued() {
+        for length in [0, 32, 64 + 1, TILE_BYTES + 32] {
+            let got = Growth::resume(tree_size(3), |_| Ok::<_, Flaw>(vec![0; length]));
+            assert_eq!(got.is_ok(), length == 65 + 32, "{length}");
+        }
+        assert!(Growth::resume(tree_size(3), |_| Ok::<_, Flaw>(vec![0; TILE_BYTES])).is_ok());
+    }
+}

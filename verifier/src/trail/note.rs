@@ -429,3 +429,244 @@ impl NoteSigner {
         ))
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::print_stdout,
+    reason = "a test says how many vectors it has run"
+)]
+mod tests {
+    use super::super::vectors::{bytes, list, number, section, text};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn signer(case: &serde_json::Value) -> Signer {
+        Signer::from_seed(&bytes(&case["seed"]).try_into().unwrap())
+    }
+
+    fn key_of_the_log() -> VerifierKey {
+        VerifierKey::parse(text(&list("keys")[0]["vkey"])).unwrap()
+    }
+
+    #[test]
+    fn keys_are_those_of_the_vectors() {
+        let cases = list("keys");
+        for case in &cases {
+            let name = KeyName::parse(text(&case["name"])).unwrap();
+            let signer = signer(case);
+            assert_eq!(
+                signer.public().to_bytes().as_slice(),
+                bytes(&case["public"])
+            );
+            let key = match number(&case["type"]) {
+                1 => NoteSigner::new(name, signer).key().clone(),
+                _ => cosignature::Cosigner::new(name, signer).key().clone(),
+            };
+            assert_eq!(key.id().as_slice(), bytes(&case["id"]));
+            assert_eq!(key.to_string(), text(&case["vkey"]));
+            assert_eq!(VerifierKey::parse(text(&case["vkey"])), Ok(key));
+        }
+        println!("keys: {} vectors", cases.len());
+        assert_eq!(cases.len(), 4);
+    }
+
+    #[test]
+    fn the_example_of_the_specification_opens() {
+        let case = section("spec_example_note");
+        let key = VerifierKey::parse(text(&case["vkey"])).unwrap();
+        let note = Note::parse(text(&case["note"]).as_bytes()).unwrap();
+        assert_eq!(note.text(), "This is an example message.\n");
+        assert_eq!(note.to_string(), text(&case["note"]));
+        assert_eq!(
+            note.open([&key]),
+            Ok(vec![Verified {
+                key: &key,
+                time: None
+            }])
+        );
+    }
+
+    #[test]
+    fn a_key_in_another_spelling_is_refused() {
+        let good = "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k";
+        assert!(VerifierKey::parse(good).is_ok());
+        let bad = [
+            "",
+            "example.com/foo",
+            "example.com/foo+530d903a",
+            "example.com/foo+530D903A+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", // upper case
+            "example.com/foo+530d903b+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", // other id
+            "example.com/foo+0530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", // longer id
+            "example.com/fop+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", // other name
+            "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2",  // cut
+            "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k=",
+            "example.com/foo+530d903a+AukyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k", // type 0x02
+            "example.com/foo+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k\n",
+            "+530d903a+AekyeRrm56hApGFkyQR4ZCbV54Id2LKaANYcrnKv3U2k",
+        ];
+        for text in bad {
+            assert_eq!(
+                VerifierKey::parse(text).unwrap_err().kind(),
+                FlawKind::Key,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_weak_key_is_refused_though_its_id_is_right() {
+        // The identity: for it R = identity, S = 0 signs any message.
+        let public = [&[1_u8] as &[u8], &[1], &[0; 31]].concat();
+        let mut hasher = Sha256::new_with_prefix(b"weak\n");
+        hasher.update(&public);
+        let id = hasher
+            .finalize()
+            .iter()
+            .take(4)
+            .fold(String::new(), |id, b| format!("{id}{b:02x}"));
+        let flaw =
+            VerifierKey::parse(&format!("weak+{id}+{}", STANDARD.encode(public))).unwrap_err();
+        assert!(
+            flaw.sentence().ends_with("the key is of small order"),
+            "{flaw}"
+        );
+    }
+
+    #[test]
+    fn a_name_has_no_space_of_any_kind_and_no_plus() {
+        assert!(KeyName::parse("quan.example/上海").is_ok());
+        assert!(KeyName::parse(&"a".repeat(NAME_BYTES_MAX)).is_ok());
+        let long = "a".repeat(NAME_BYTES_MAX + 1);
+        for bad in [
+            "",
+            "a b",
+            "a\u{a0}b",
+            "a\u{2003}b",
+            "a\u{3000}b",
+            "a+b",
+            "a\nb",
+            "a\0b",
+            &long,
+        ] {
+            assert!(KeyName::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_note_are_refused() {
+        let good = section("checkpoint");
+        let good = text(&good["note"]);
+        let line = text(&section("checkpoint")["log_line"]).to_owned();
+        assert!(Note::parse(good.as_bytes()).is_ok());
+        let bad = [
+            String::new(),
+            "\n".to_owned(),
+            "\n\n".to_owned(),
+            good.replace("\n\n", "\n"),
+            good.trim_end().to_owned(),
+            format!("{good}\n"),
+            format!("{good}junk\n"),
+            good.replace("600", "600\r"),
+            good.replace("600", "600\t"),
+            good.replace("600", "600\0"),
+            good.replace('—', "-"),
+            good.replace("— ", "—"),
+            good.replace("ZuLFNX", "ZuLFNX\u{a0}"),
+            good.replace("35AU=", "35AU"),
+            good.replace("35AU=", "35AV="),
+            good.replace("35AU=", "35AU= "),
+            "text\n\n— name AAAAAA==\n".to_owned(), // an id and no signature
+            format!("text\n\n{}", line.repeat(SIGNATURES_MAX + 1)),
+        ];
+        for note in &bad {
+            assert_eq!(
+                Note::parse(note.as_bytes()).unwrap_err().kind(),
+                FlawKind::Note,
+                "{note:?}"
+            );
+        }
+        assert!(Note::parse(&[good.as_bytes(), &[0xff]].concat()).is_err());
+        assert!(Note::parse(&vec![b'a'; NOTE_BYTES_MAX + 1]).is_err());
+        let full = format!("text\n\n{}", line.repeat(SIGNATURES_MAX));
+        assert!(Note::parse(full.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn the_last_empty_line_separates() {
+        let note = Note::parse("a\n\nb\n\n\n— n AAAAAAA=\n".as_bytes()).unwrap();
+        assert_eq!(note.text(), "a\n\nb\n\n");
+    }
+
+    #[test]
+    fn only_name_and_id_together_name_a_key() {
+        let key = key_of_the_log();
+        let name = KeyName::parse("other").unwrap();
+        let signer = NoteSigner::new(name.clone(), signer(&list("keys")[0]));
+        let other = signer.sign("text\n").unwrap();
+        let forged = SignatureLine {
+            name: key.name().clone(),
+            ..other.clone()
+        };
+        let renamed = SignatureLine {
+            id: key.id(),
+            ..other.clone()
+        };
+        for line in [other, forged, renamed] {
+            let note = Note::new("text\n".to_owned(), vec![line]).unwrap();
+            assert_eq!(note.open([&key]).unwrap_err().kind(), FlawKind::Signature);
+        }
+    }
+
+    #[test]
+    fn a_bad_signature_by_a_known_key_spoils_the_note() {
+        let key = key_of_the_log();
+        let signer = NoteSigner::new(key.name().clone(), signer(&list("keys")[0]));
+        let good = signer.sign("text\n").unwrap();
+        let bad = signer.sign("test\n").unwrap();
+        let stranger = SignatureLine {
+            id: [0; 4],
+            ..bad.clone()
+        };
+        let open = |lines: &[&SignatureLine]| {
+            let lines = lines.iter().map(|line| (*line).clone()).collect();
+            let note = Note::new("text\n".to_owned(), lines).unwrap();
+            note.open([&key]).map(|verified| verified.len())
+        };
+        assert_eq!(open(&[&good]), Ok(1));
+        assert_eq!(open(&[&stranger, &good]), Ok(1));
+        assert_eq!(open(&[&good, &good]), Ok(1));
+        assert!(open(&[&bad]).is_err());
+        assert!(open(&[&bad, &good]).is_err());
+        assert!(open(&[&stranger]).is_err());
+    }
+
+    #[test]
+    fn a_text_that_could_not_be_read_again_is_not_signed() {
+        let name = KeyName::parse("n").unwrap();
+        let signer = NoteSigner::new(name, Signer::from_seed(&[1; 32]));
+        for text in ["", "a", "a\r\n", "a\tb\n"] {
+            assert_eq!(
+                signer.sign(text).unwrap_err().kind(),
+                FlawKind::Note,
+                "{text:?}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_note_read_is_the_note_printed(text in "[ -~\\n—上]{0,40}", lines in "(— [a-c] [A-D]{4,16}=?\\n){0,3}") {
+            let note = format!("{text}\n\n{lines}");
+            if let Ok(parsed) = Note::parse(note.as_bytes()) {
+                prop_assert_eq!(parsed.to_string(), note);
+            }
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..200), text in "\\PC{0,60}") {
+            let _ = Note::parse(&bytes);
+            let _ = SignatureLine::parse_all(&text);
+            let _ = VerifierKey::parse(&text);
+        }
+    }
+}

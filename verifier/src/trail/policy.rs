@@ -347,3 +347,221 @@ impl Reader {
         Ok(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::vectors::{list, policy, section, text};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn note(section_name: &str) -> String {
+        text(&section(section_name)["note"]).to_owned()
+    }
+
+    fn check(policy: &Policy, note: &str) -> Result<VerifiedCheckpoint, FlawKind> {
+        let note = Note::parse(note.as_bytes()).map_err(|flaw| flaw.kind())?;
+        policy.check(&note).map_err(|flaw| flaw.kind())
+    }
+
+    /// The vectors' policy with other lines after the keys.
+    fn policy_with(lines: &str) -> Result<Policy, Flaw> {
+        let keys = text(&section("checkpoint")["policy"]).to_owned();
+        let keys: Vec<_> = keys.lines().filter(|line| !line.contains("both")).collect();
+        Policy::parse(format!("{}\n{lines}", keys.join("\n")).as_bytes())
+    }
+
+    #[test]
+    fn the_vectors_satisfy_their_policy() {
+        for (name, size) in [
+            ("checkpoint", 600),
+            ("checkpoint_extension", 600),
+            ("checkpoint_empty", 0),
+        ] {
+            let verified = check(&policy(), &note(name)).unwrap();
+            assert_eq!(verified.checkpoint().size().get(), size);
+            let by: Vec<_> = verified
+                .cosignatures()
+                .iter()
+                .map(|by| (by.witness.as_str(), by.time))
+                .collect();
+            assert_eq!(by, [("w1", 1_795_420_800), ("w2", 1_795_420_801)]);
+            assert_eq!(verified.quorum_time(), Some(1_795_420_801));
+            assert!(
+                verified
+                    .cosignatures()
+                    .iter()
+                    .all(|by| !by.is_future_at(1_795_420_800))
+            );
+            assert!(
+                verified
+                    .cosignatures()
+                    .iter()
+                    .all(|by| by.is_future_at(1_795_420_000))
+            );
+        }
+    }
+
+    #[test]
+    fn any_bit_flipped_in_a_note_is_refused() {
+        let (policy, good) = (policy(), note("checkpoint"));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone().into_bytes();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let verified = Note::parse(&bad).and_then(|note| policy.check(&note));
+            assert!(
+                verified.is_err(),
+                "bit {bit}: {}",
+                String::from_utf8_lossy(&bad)
+            );
+        }
+    }
+
+    #[test]
+    fn the_quorum_decides_how_many_witnesses_are_needed() {
+        let full = note("checkpoint");
+        let without = |name: &str| -> String {
+            full.split_inclusive('\n')
+                .filter(|line| !line.starts_with(&format!("— {name}")))
+                .collect()
+        };
+        let (no_w1, no_w2) = (without("witness.example/w1"), without("witness.example/w2"));
+        let none = no_w1
+            .split_inclusive('\n')
+            .filter(|line| !line.contains("/w2"))
+            .collect::<String>();
+        let outcome = |lines: &str| {
+            let policy = policy_with(lines).unwrap();
+            [&full, &no_w1, &no_w2, &none].map(|note| check(&policy, note).is_ok())
+        };
+        assert_eq!(outcome("quorum none\n"), [true; 4]);
+        assert_eq!(outcome("quorum w1\n"), [true, false, true, false]);
+        assert_eq!(
+            outcome("group g any w1 w2\nquorum g\n"),
+            [true, true, true, false]
+        );
+        assert_eq!(
+            outcome("group g 2 w1 w2\nquorum g\n"),
+            [true, false, false, false]
+        );
+        assert_eq!(
+            outcome("group a all w1\ngroup b 1 w2 a\nquorum b\n"),
+            [true, true, true, false]
+        );
+        let verified = check(&policy_with("quorum none\n").unwrap(), &full).unwrap();
+        assert_eq!(verified.quorum_time(), None);
+        assert_eq!(verified.cosignatures().len(), 2);
+        let policy = policy_with("quorum w1\n").unwrap();
+        assert_eq!(check(&policy, &no_w1), Err(FlawKind::Quorum));
+        let repeated = format!("{no_w1}{}", text(&section("checkpoint")["w2_line"]));
+        assert_eq!(
+            check(
+                &policy_with("group g 2 w1 w2\nquorum g\n").unwrap(),
+                &repeated
+            ),
+            Err(FlawKind::Quorum)
+        );
+    }
+
+    #[test]
+    fn the_log_must_have_signed_under_its_origin() {
+        let full = note("checkpoint");
+        let unsigned: String = full
+            .split_inclusive('\n')
+            .filter(|line| !line.starts_with("— quan"))
+            .collect();
+        assert_eq!(check(&policy(), &unsigned), Err(FlawKind::Signature));
+        let other = format!(
+            "log {}\nquorum none\n",
+            text(&section("spec_example_note")["vkey"])
+        );
+        let other = Policy::parse(other.as_bytes()).unwrap();
+        assert_eq!(check(&other, &full), Err(FlawKind::Origin));
+    }
+
+    #[test]
+    fn comments_blanks_and_urls_are_read_as_written() {
+        let keys = list("keys");
+        let (log, witness) = (text(&keys[0]["vkey"]), text(&keys[1]["vkey"]));
+        let file = format!(
+            "\n \t\n# 注释\n\t # indented\nlog  {log}\thttps://quan.example \n witness w {witness} https://w.example\nquorum w\n"
+        );
+        let policy = Policy::parse(file.as_bytes()).unwrap();
+        assert_eq!(
+            policy.logs()[0].url.as_deref(),
+            Some("https://quan.example")
+        );
+        assert_eq!(
+            policy.witnesses()[0].url.as_deref(),
+            Some("https://w.example")
+        );
+        assert_eq!(policy.witnesses()[0].name, "w");
+        assert!(policy.has_quorum());
+    }
+
+    #[test]
+    fn a_policy_that_says_too_little_or_too_much_is_refused() {
+        let keys = list("keys");
+        let [log, w1] = [0, 1].map(|at: usize| text(&keys[at]["vkey"]).to_owned());
+        let as_log = text(&keys[3]["vkey"]).to_owned();
+        let bad = [
+            "",            // no quorum
+            "quorum none", // no line end
+            "quorum none\r\n",
+            "quorum none\nquorum none\n",
+            "quorum\n",
+            "quorum w1 w2\n",
+            "quorum w3\n",
+            "quorum g\ngroup g any w1\n", // later name
+            "group g any w1\ngroup g any w2\nquorum g\n",
+            "group w1 any w2\nquorum w1\n",
+            "group none any w1\nquorum none\n",
+            "group g any none\nquorum g\n",
+            "group g any g\nquorum g\n",
+            "group g any\nquorum g\n",
+            "group g\nquorum w1\n",
+            "group g 0 w1\nquorum g\n",
+            "group g 3 w1 w2\nquorum g\n",
+            "group g 01 w1 w2\nquorum g\n",
+            "group g +1 w1 w2\nquorum g\n",
+            "group g most w1 w2\nquorum g\n",
+            "group g any w1 w1\nquorum g\n",
+            "group g any w1\ngroup h any w1 g\nquorum h\n",
+            "hint x\nquorum none\n",
+            "log\nquorum none\n",
+            "witness w3\nquorum none\n",
+        ];
+        let keyed = [
+            format!("log {log}\nquorum none\n"),       // the same log again
+            format!("witness w9 {w1}\nquorum none\n"), // the same witness again
+            format!("log {as_log}\nquorum none\n"),    // a witness's key as a log's
+            format!("log {w1}\nquorum none\n"),
+            format!("witness w9 {log}\nquorum none\n"),
+            "log junk\nquorum none\n".to_owned(),
+        ];
+        for lines in bad.iter().copied().chain(keyed.iter().map(String::as_str)) {
+            let flaw = policy_with(lines).unwrap_err();
+            assert_eq!(flaw.kind(), FlawKind::Policy, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_witness_key_of_a_logs_type_is_refused_with_the_right_one() {
+        let keys = list("keys");
+        let file = format!("witness w {}\nquorum w\n", text(&keys[3]["vkey"]));
+        let flaw = Policy::parse(file.as_bytes()).unwrap_err();
+        assert!(flaw.sentence().ends_with(text(&keys[1]["vkey"])), "{flaw}");
+    }
+
+    proptest! {
+        #[test]
+        fn junk_never_panics(
+            bytes in prop::collection::vec(any::<u8>(), 0..200),
+            lines in "((group|quorum|witness|log|#)?[ \t](none|all|any|[0-9]|w1|w2|g)[ w12g\t]{0,9}\n){0,5}",
+        ) {
+            let _ = Policy::parse(&bytes);
+            if let Ok(policy) = policy_with(&lines) {
+                let _ = check(&policy, &note("checkpoint"));
+            }
+        }
+    }
+}

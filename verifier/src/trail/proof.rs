@@ -136,3 +136,140 @@ impl fmt::Display for Proof {
         write!(f, "\n{}", self.checkpoint)
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::print_stdout,
+    reason = "a test says how many vectors it has run"
+)]
+mod tests {
+    use super::super::vectors::{from_leaves, leaves, list, policy, section, text};
+    use super::*;
+    use proptest::prelude::*;
+
+    fn file(at: usize) -> String {
+        text(&list("tlog_proof")[at]["file"]).to_owned()
+    }
+
+    fn kind(result: Result<impl Sized, Flaw>) -> Option<FlawKind> {
+        result.err().map(|flaw| flaw.kind())
+    }
+
+    #[test]
+    fn the_proofs_of_the_vectors_hold() {
+        let cases = list("tlog_proof");
+        for case in &cases {
+            let (entry, file) = (text(&case["entry"]).as_bytes(), text(&case["file"]));
+            let proof = Proof::parse(file.as_bytes()).unwrap();
+            assert_eq!(proof.to_string(), file);
+            assert!(proof.verify(&policy(), tree::leaf_hash(entry)).is_ok());
+            let other = proof.verify(&policy(), tree::leaf_hash(b"entry 7"));
+            assert_eq!(kind(other), Some(FlawKind::Root));
+            if proof.extra().is_some() {
+                assert_eq!(proof.verify_extra(&policy()).unwrap().0, entry);
+            } else {
+                assert_eq!(kind(proof.verify_extra(&policy())), Some(FlawKind::Proof));
+            }
+        }
+        println!("tlog_proof: {} vectors", cases.len());
+        assert_eq!(cases.len(), 2);
+    }
+
+    #[test]
+    fn a_proof_made_here_is_that_of_the_vectors() {
+        let note = section("checkpoint");
+        let note = Note::parse(text(&note["note"]).as_bytes()).unwrap();
+        let size = super::super::TreeSize::new(600).unwrap();
+        let all = leaves(600);
+        let read = from_leaves(&all);
+        let read = |subtree| Ok::<_, Flaw>(read(subtree).unwrap_or_else(|never| match never {}));
+        let hashes = tree::prove_inclusion(511, size, read).unwrap();
+        let proof = Proof::new(Some(b"entry 511".to_vec()), 511, hashes, note).unwrap();
+        assert_eq!(proof.to_string(), file(1));
+    }
+
+    #[test]
+    fn any_bit_flipped_in_a_proof_file_is_refused() {
+        let (policy, good) = (policy(), file(1));
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone().into_bytes();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let held = Proof::parse(&bad).is_ok_and(|proof| proof.verify_extra(&policy).is_ok());
+            assert!(!held, "bit {bit}: {}", String::from_utf8_lossy(&bad));
+        }
+    }
+
+    #[test]
+    fn a_file_in_another_spelling_is_refused() {
+        let good = file(1);
+        let extra = "extra ZW50cnkgNTEx\n";
+        assert!(good.contains(extra));
+        let bad = [
+            String::new(),
+            good.replace("@v1", "@v2"),
+            good.replace("\n", "\r\n"),
+            good.replace("\n\nquan", "\nquan"),
+            good.replace(extra, "extra ZW50cnkgNTEx=\n"),
+            good.replace(extra, "extra ZW50cnkgNTE\n"),
+            good.replace(extra, "extra  ZW50cnkgNTEx\n"),
+            good.replace(extra, "hint ZW50cnkgNTEx\n"),
+            good.replace(extra, &extra.repeat(2)),
+            good.replace(extra, "\n"),
+            good.replace("index 511", "index 0511"),
+            good.replace("index 511", "index +511"),
+            good.replace("index 511", "index 511 "),
+            good.replace("index 511", "index 9223372036854775808"),
+            good.replace("index 511\n", ""),
+            good.replace("index 511", "index 511\nindex 511"),
+            good.replace("zmkMkpKI", "zmkMkpK"),
+            format!("{good}\n"),
+        ];
+        for file in bad {
+            let got = kind(Proof::parse(file.as_bytes()));
+            assert!(
+                matches!(got, Some(FlawKind::Proof | FlawKind::Note)),
+                "{file}"
+            );
+        }
+        let line = "zmkMkpKIoo7oaJBTDfL+7tiqI9x9LNur0KdnWH8C+TA=\n";
+        let long = good.replace(line, &line.repeat(60));
+        assert_eq!(kind(Proof::parse(long.as_bytes())), Some(FlawKind::Proof));
+    }
+
+    #[test]
+    fn a_proof_of_another_length_or_index_is_refused() {
+        let good = file(1);
+        let line = "zmkMkpKIoo7oaJBTDfL+7tiqI9x9LNur0KdnWH8C+TA=\n";
+        for (bad, expected) in [
+            (good.replace(line, ""), FlawKind::Proof),
+            (good.replace(line, &line.repeat(2)), FlawKind::Proof),
+            (good.replace("index 511", "index 510"), FlawKind::Root),
+            (good.replace("index 511", "index 600"), FlawKind::Proof),
+            (good.replace("ZW50cnkgNTEx", ""), FlawKind::Root),
+        ] {
+            let proof = Proof::parse(bad.as_bytes()).unwrap();
+            assert_eq!(kind(proof.verify_extra(&policy())), Some(expected), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_file_changed_anywhere_is_refused_or_prints_as_read(
+            at: prop::sample::Index, cut in 0_usize..3, insert in "[ -~\n]{0,3}",
+        ) {
+            let good = file(1).into_bytes();
+            let at = at.index(good.len());
+            let after = good.get(at + cut..).unwrap_or_default();
+            let changed = [&good[..at], insert.as_bytes(), after].concat();
+            if let Ok(proof) = Proof::parse(&changed) {
+                prop_assert_eq!(proof.to_string().into_bytes(), changed);
+            }
+        }
+
+        #[test]
+        fn junk_never_panics(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Proof::parse(&bytes);
+            let _ = Proof::parse(&[HEADER.as_bytes(), b"\n", &bytes].concat());
+        }
+    }
+}

@@ -354,3 +354,240 @@ where
         Ok(self.kept.get(&path).map_or(&[], Vec::as_slice))
     }
 }
+
+#[cfg(test)]
+#[expect(
+    clippy::print_stdout,
+    reason = "a test says how many vectors it has run"
+)]
+mod tests {
+    use super::super::vectors::{from_leaves, leaves, list, number, size, text};
+    use super::super::{bundle::BundlePath, growth::Growth, tree};
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn paths_are_those_of_the_vectors() {
+        let cases = list("tile_paths");
+        for case in &cases {
+            let (path, n) = (text(&case["path"]), number(&case["n"]));
+            let width = u16::try_from(number(&case["width"])).unwrap();
+            if let Some(level) = case["level"].as_u64() {
+                let tile = TilePath::new(u8::try_from(level).unwrap(), n, width).unwrap();
+                assert_eq!(tile.to_string(), path);
+                assert_eq!(TilePath::parse(path), Ok(tile));
+                assert!(BundlePath::parse(path).is_err());
+            } else {
+                let bundle = BundlePath::new(n, width).unwrap();
+                assert_eq!(bundle.to_string(), path);
+                assert_eq!(BundlePath::parse(path), Ok(bundle));
+                assert!(TilePath::parse(path).is_err());
+            }
+        }
+        let bad = list("tile_paths_bad");
+        for path in &bad {
+            let path = text(path);
+            assert_eq!(
+                TilePath::parse(path).unwrap_err().kind(),
+                FlawKind::TilePath,
+                "{path}"
+            );
+            assert_eq!(
+                BundlePath::parse(path).unwrap_err().kind(),
+                FlawKind::TilePath,
+                "{path}"
+            );
+        }
+        println!(
+            "tile_paths: {} good and {} bad vectors",
+            cases.len(),
+            bad.len()
+        );
+        assert_eq!((cases.len(), bad.len()), (9, 24));
+    }
+
+    #[test]
+    fn the_tiles_of_a_size_are_those_of_the_vectors() {
+        let cases = list("tiles_of_size");
+        for case in &cases {
+            let tiles: Vec<_> = tiles_of(size(&case["size"])).collect();
+            let full = tiles
+                .iter()
+                .filter(|tile| tile.width() == WIDTH_FULL)
+                .count();
+            assert_eq!(full as u64, number(&case["full"]), "{case}");
+            let partial = tiles.iter().filter(|tile| tile.width() < WIDTH_FULL);
+            let partial: Vec<_> = partial
+                .map(|tile| serde_json::json!([tile.level(), tile.number(), tile.width()]))
+                .collect();
+            assert_eq!(serde_json::Value::from(partial), case["partial"]);
+        }
+        println!("tiles_of_size: {} vectors", cases.len());
+        assert_eq!(cases.len(), 9);
+    }
+
+    #[test]
+    fn growing_writes_what_is_new_and_nothing_else() {
+        let list = |old, new| -> Vec<String> {
+            let (old, new) = (TreeSize::new(old).unwrap(), TreeSize::new(new).unwrap());
+            tiles_between(old, new)
+                .map(|tile| tile.to_string())
+                .collect()
+        };
+        assert_eq!(list(0, 0), [""; 0]);
+        assert_eq!(list(300, 300), [""; 0]);
+        assert_eq!(list(300, 299), [""; 0]);
+        assert_eq!(list(255, 256), ["tile/0/000", "tile/1/000.p/1"]);
+        assert_eq!(list(256, 257), ["tile/0/001.p/1"]);
+        assert_eq!(
+            list(200, 600),
+            [
+                "tile/0/000",
+                "tile/0/001",
+                "tile/0/002.p/88",
+                "tile/1/000.p/2"
+            ]
+        );
+        let top = TreeSize::new(NUMBER_MAX).unwrap();
+        let before = TreeSize::new(NUMBER_MAX - 1).unwrap();
+        assert_eq!(tiles_between(before, top).count(), 1);
+    }
+
+    #[test]
+    fn proofs_read_through_tiles_are_the_proofs() {
+        let all = leaves(600);
+        let read = from_leaves(&all);
+        let own = |subtree| Ok::<_, Flaw>(read(subtree).unwrap_or_else(|never| match never {}));
+        for total in [1_u64, 255, 256, 257, 513, 600] {
+            let tree_size = TreeSize::new(total).unwrap();
+            for index in [0, 1, 255, 256, 511, total - 1, total / 2] {
+                let mut tiles = Tiles::new(tree_size, |path| tile_bytes(path, own));
+                let expected = tree::prove_inclusion(index, tree_size, own);
+                assert_eq!(tiles.prove_inclusion(index), expected, "{index} in {total}");
+                let old = TreeSize::new(index).unwrap();
+                let expected = tree::prove_consistency(old, tree_size, own);
+                assert_eq!(tiles.prove_consistency(old), expected, "{index} to {total}");
+            }
+        }
+    }
+
+    #[test]
+    fn proofs_through_three_levels_of_tiles_hold() {
+        let all = leaves(66_000);
+        let (mut growth, mut kept) = (Growth::empty(), BTreeMap::new());
+        for leaf in &all {
+            let keep = |path, bytes: &[u8]| {
+                kept.insert(path, bytes.to_vec());
+                Ok::<_, Flaw>(())
+            };
+            growth.push(*leaf, keep).unwrap();
+        }
+        kept.extend(
+            growth
+                .partial_tiles()
+                .map(|(path, bytes)| (path, bytes.to_vec())),
+        );
+        let (size, root) = (growth.size(), growth.root());
+        let mut tiles = Tiles::new(size, |path| {
+            kept.get(&path)
+                .cloned()
+                .ok_or_else(|| Flaw::new(FlawKind::Tile, path.to_string()))
+        });
+        for index in [0, 65_535, 65_536, 65_999, 40_000] {
+            let proof = tiles.prove_inclusion(index).unwrap();
+            let leaf = all[usize::try_from(index).unwrap()];
+            assert_eq!(
+                tree::verify_inclusion(leaf, index, (size, root), &proof),
+                Ok(())
+            );
+            let before = &all[..usize::try_from(index).unwrap()];
+            let old = (TreeSize::new(index).unwrap(), tree::root_of(before));
+            let proof = tiles.prove_consistency(old.0).unwrap();
+            assert_eq!(tree::verify_consistency(old, (size, root), &proof), Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_wider_tile_serves_for_a_partial_one_and_a_narrower_does_not() {
+        let all = leaves(600);
+        let fetch = |add: i32| {
+            let all = all.clone();
+            move |path: TilePath| -> Result<Vec<u8>, Flaw> {
+                let add = if path.level() == 0 { add } else { 0 };
+                let width = i32::from(path.width()) + add;
+                let width = u16::try_from(width.clamp(1, 256)).unwrap();
+                let path = TilePath::new(path.level(), path.number(), width).unwrap();
+                let bytes = tile_bytes(path, from_leaves(&all));
+                Ok(bytes.unwrap_or_else(|never| match never {}))
+            }
+        };
+        let tree_size = TreeSize::new(500).unwrap();
+        let right = Tiles::new(tree_size, fetch(0)).prove_inclusion(499);
+        assert_eq!(Tiles::new(tree_size, fetch(50)).prove_inclusion(499), right);
+        let short = Tiles::new(tree_size, fetch(-1)).prove_inclusion(499);
+        assert_eq!(short.unwrap_err().kind(), FlawKind::Tile);
+    }
+
+    #[test]
+    fn a_subtree_outside_the_tree_is_a_flaw() {
+        let fetch = |_| -> Result<Vec<u8>, Flaw> { Ok(vec![0; TILE_BYTES]) };
+        let mut tiles = Tiles::new(TreeSize::new(600).unwrap(), fetch);
+        for (height, index) in [
+            (0, 600),
+            (9, 1),
+            (10, 0),
+            (63, 0),
+            (64, 0),
+            (255, 0),
+            (0, u64::MAX),
+        ] {
+            let got = tiles.subtree(Subtree { height, index });
+            assert_eq!(got.unwrap_err().kind(), FlawKind::Tile);
+        }
+        assert!(
+            tiles
+                .subtree(Subtree {
+                    height: 9,
+                    index: 0
+                })
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn the_first_difference_is_named() {
+        let path = TilePath::new(1, 2, 3).unwrap();
+        let good = [7; 96];
+        let mut bad = good;
+        bad[33] = 8;
+        assert_eq!(compare_tile(path, &good, &good), Ok(()));
+        let flaw = compare_tile(path, &good, &bad).unwrap_err();
+        assert_eq!(
+            flaw.to_string(),
+            "trail.tile: tile/1/002.p/3 has another hash at index 513 of its level"
+        );
+        let flaw = compare_tile(path, &good, &good[..64]).unwrap_err();
+        assert_eq!(flaw.sentence(), "tile/1/002.p/3 has 64 bytes instead of 96");
+    }
+
+    proptest! {
+        #[test]
+        fn a_path_read_is_the_path_printed(level in 0_u8..=63, number in 0..=NUMBER_MAX, width in 1_u16..=256) {
+            let tile = TilePath::new(level, number, width).unwrap();
+            prop_assert_eq!(TilePath::parse(&tile.to_string()), Ok(tile));
+            let bundle = BundlePath::new(number, width).unwrap();
+            prop_assert_eq!(BundlePath::parse(&bundle.to_string()), Ok(bundle));
+        }
+
+        #[test]
+        fn junk_is_no_path_and_never_panics(path in "(tile/)?([0-9x/.p+-]|entries|\\PC){0,30}") {
+            if let Ok(tile) = TilePath::parse(&path) {
+                prop_assert_eq!(tile.to_string(), path.clone());
+                prop_assert_eq!(tile.subtrees().count(), usize::from(tile.width()));
+            }
+            if let Ok(bundle) = BundlePath::parse(&path) {
+                prop_assert_eq!(bundle.to_string(), path);
+            }
+        }
+    }
+}

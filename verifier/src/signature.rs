@@ -1,7 +1,7 @@
 //! Ed25519 keys and signatures with one strict verdict (RFC 8032, DESIGN §5, `design/VERIFY.md`).
 //!
 //! A key is checked once, when it is registered; from then on a signature is good exactly if S < L, R is the
-//! canonical encoding of a point not of small order, and [S]B = R + [k]A without a cofactor. There is no other
+//! canonical encoding of a point not of small order, and S·B = R + k·A without a cofactor. There is no other
 //! way to check one and no batch equation: who checks, how many and in which order never changes a verdict.
 //! Called by `receipt` for signed statements and by `trail` for notes.
 

@@ -510,21 +510,20 @@ mod tests {
     #[test]
     fn a_wider_tile_serves_for_a_partial_one_and_a_narrower_does_not() {
         let all = leaves(600);
-        let fetch = |add: i32| {
-            let all = all.clone();
-            move |path: TilePath| -> Result<Vec<u8>, Flaw> {
-                let add = if path.level() == 0 { add } else { 0 };
-                let width = i32::from(path.width()) + add;
-                let width = u16::try_from(width.clamp(1, 256)).unwrap();
-                let path = TilePath::new(path.level(), path.number(), width).unwrap();
-                let bytes = tile_bytes(path, from_leaves(&all));
-                Ok(bytes.unwrap_or_else(|never| match never {}))
-            }
+        let level_0 = tile_bytes(TilePath::new(0, 1, 256).unwrap(), from_leaves(&all)).unwrap();
+        let level_1 = tile_bytes(TilePath::new(1, 0, 1).unwrap(), from_leaves(&all)).unwrap();
+        // In a tree of 500 the second tile has 244 hashes.
+        let fetch = |width: usize| {
+            let tiles = [level_0[..width * HASH_BYTES].to_vec(), level_1.clone()];
+            move |path: TilePath| Ok::<_, Flaw>(tiles[usize::from(path.level())].clone())
         };
         let tree_size = TreeSize::new(500).unwrap();
-        let right = Tiles::new(tree_size, fetch(0)).prove_inclusion(499);
-        assert_eq!(Tiles::new(tree_size, fetch(50)).prove_inclusion(499), right);
-        let short = Tiles::new(tree_size, fetch(-1)).prove_inclusion(499);
+        let right = Tiles::new(tree_size, fetch(244)).prove_inclusion(499);
+        assert_eq!(
+            Tiles::new(tree_size, fetch(256)).prove_inclusion(499),
+            right
+        );
+        let short = Tiles::new(tree_size, fetch(243)).prove_inclusion(499);
         assert_eq!(short.unwrap_err().kind(), FlawKind::Tile);
     }
 

@@ -13,7 +13,7 @@ pub mod state;
 
 use std::collections::BTreeMap;
 
-use crate::id::{ActorId, FundId, OrderId, PartyId, Sha256Hash};
+use crate::id::{ActorId, FundId, OrderId, PartyId, ProgrammeId, Sha256Hash};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::Money;
 use crate::signature::Kid;
@@ -24,6 +24,7 @@ use state::fact::Facts;
 use state::fund::Fund;
 use state::order::Order;
 use state::party::{Actor, Party};
+use state::programme::{Enactment, ProviderLists};
 
 /// For how long an idempotency key is remembered (DESIGN §7).
 pub const COMMAND_MEMORY_SECONDS: i64 = 7 * 86_400;
@@ -88,6 +89,10 @@ pub struct Book {
     pub facts: Facts,
     /// The funds.
     pub funds: BTreeMap<FundId, Fund>,
+    /// The enacted programmes.
+    pub programmes: BTreeMap<ProgrammeId, Enactment>,
+    /// The provider lists by year.
+    pub lists: ProviderLists,
     /// The orders.
     pub orders: BTreeMap<OrderId, Order>,
     /// Balances, counters, vouchers, orders' money, batches.
@@ -123,6 +128,16 @@ impl Book {
         self.funds.get(fund).ok_or_else(|| {
             Refusal::new(Code::FundUnknown, "no such fund; its funder opens it first")
                 .with("fund", fund)
+        })
+    }
+
+    /// Finds an enacted programme.
+    /// # Errors
+    /// `programme.missing`
+    pub fn programme(&self, id: &ProgrammeId) -> Result<&Enactment, Refusal> {
+        self.programmes.get(id).ok_or_else(|| {
+            Refusal::new(Code::ProgrammeMissing, "no such programme is enacted")
+                .with("programme", id)
         })
     }
 

@@ -19,6 +19,9 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RemoveActor => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         K::OpenFund | K::AppropriateFund | K::LapseFund => &[Funder],
+        K::EnactProgramme | K::AmendProgramme | K::CloseProgramme | K::PublishProviderList => {
+            &[Office]
+        }
     }
 }
 

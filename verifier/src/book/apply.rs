@@ -4,6 +4,7 @@
 
 mod fund;
 mod party;
+mod programme;
 
 use crate::book::command::Command;
 use crate::book::entry::Entry;
@@ -41,6 +42,10 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::WithdrawFact(asked) => book.facts.withdraw(asked.subject, asked.name),
         Command::OpenFund(asked) => fund::open(book, entry, asked),
         Command::AppropriateFund(_) | Command::LapseFund(_) => {}
+        Command::EnactProgramme(asked) => programme::enact(book, entry, asked)?,
+        Command::AmendProgramme(asked) => programme::amend(book, entry, asked)?,
+        Command::CloseProgramme(asked) => programme::close(book, entry, asked),
+        Command::PublishProviderList(asked) => programme::publish_list(book, entry, asked),
     }
     book.money
         .post(&entry.postings, &entry.counters)

@@ -12,6 +12,7 @@ use crate::id::{
     OfferId, OrderId, PartyId, ProgrammeId, Salt, Sha256Hash, SiteId, VoucherId,
 };
 use crate::money::{BasisPoints, Fen};
+use crate::programme::Settlement;
 use crate::signature::Kid;
 use crate::time::{LocalDay, NamedPeriod, Timestamp, UtcOffset};
 
@@ -205,7 +206,7 @@ payload! {
         digest: DocumentDigest,
         /// What the office settles of what the file leaves unknown.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        settled: Vec<Settled>,
+        settled: Vec<Settlement>,
         /// Expressly enacts a file of status `press`, `draft` or `template`, and says so for ever.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         despite_status: bool,
@@ -220,7 +221,7 @@ payload! {
         digest: DocumentDigest,
         /// What the office settles.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        settled: Vec<Settled>,
+        settled: Vec<Settlement>,
         /// As in [`EnactProgramme`].
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         despite_status: bool,
@@ -510,15 +511,6 @@ payload! {
         /// The digest of the decision.
         basis: DocumentDigest,
     }
-    /// One unknown of a programme file, settled by the office.
-    Settled {
-        /// The path in the file, e.g. `instrument.mode`.
-        path: String,
-        /// The value, as TOML text.
-        value: String,
-        /// The digest of the decision.
-        basis: DocumentDigest,
-    }
     /// A public key (RFC 8037 §2).
     Jwk {
         /// `Ed25519`.
@@ -759,6 +751,10 @@ commands! {
     OpenFund(OpenFund) = "fund.opened",
     AppropriateFund(AppropriateFund) = "fund.appropriated",
     LapseFund(LapseFund) = "fund.lapsed",
+    EnactProgramme(EnactProgramme) = "programme.enacted",
+    AmendProgramme(AmendProgramme) = "programme.amended",
+    CloseProgramme(CloseProgramme) = "programme.closed",
+    PublishProviderList(PublishProviderList) = "provider_list.published",
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod fact;
 mod fund;
 mod party;
+mod programme;
 
 use crate::book::Book;
 use crate::book::access;
@@ -91,6 +92,10 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::OpenFund(asked) => fund::open(&case, asked),
         Command::AppropriateFund(asked) => fund::appropriate(&case, asked),
         Command::LapseFund(asked) => fund::lapse(&case, asked),
+        Command::EnactProgramme(asked) => programme::enact(&case, asked),
+        Command::AmendProgramme(asked) => programme::amend(&case, asked),
+        Command::CloseProgramme(asked) => programme::close(&case, asked),
+        Command::PublishProviderList(asked) => programme::publish_list(&case, asked),
     }?;
     case.entry(decision)
 }

@@ -4,3 +4,4 @@ pub mod fact;
 pub mod fund;
 pub mod order;
 pub mod party;
+pub mod programme;

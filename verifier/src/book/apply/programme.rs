@@ -1,0 +1,76 @@
+//! Programmes and provider lists.
+
+use std::sync::Arc;
+
+use crate::book::command::{AmendProgramme, CloseProgramme, EnactProgramme, PublishProviderList};
+use crate::book::entry::Entry;
+use crate::book::state::programme::{Enactment, ProviderList, Version};
+use crate::book::{Book, Inconsistency};
+use crate::id::DocumentDigest;
+use crate::programme::{ProgrammeFile, Settlement};
+
+pub(super) fn enact(
+    book: &mut Book,
+    entry: &Entry,
+    asked: &EnactProgramme,
+) -> Result<(), Inconsistency> {
+    let version = Version {
+        despite_status: asked.despite_status,
+        ..version(entry, &asked.toml, &asked.settled)?
+    };
+    let id = version.programme.header.id.clone();
+    let enactment = Enactment {
+        office: entry.by,
+        versions: vec![version],
+        closed: None,
+    };
+    book.programmes.insert(id, enactment);
+    Ok(())
+}
+
+pub(super) fn amend(
+    book: &mut Book,
+    entry: &Entry,
+    asked: &AmendProgramme,
+) -> Result<(), Inconsistency> {
+    let version = Version {
+        despite_status: asked.despite_status,
+        ..version(entry, &asked.toml, &asked.settled)?
+    };
+    if let Some(enactment) = book.programmes.get_mut(&asked.programme) {
+        enactment.versions.push(version);
+    }
+    Ok(())
+}
+
+pub(super) fn close(book: &mut Book, entry: &Entry, asked: &CloseProgramme) {
+    if let Some(enactment) = book.programmes.get_mut(&asked.programme) {
+        enactment.closed = Some(entry.at);
+    }
+}
+
+pub(super) fn publish_list(book: &mut Book, entry: &Entry, asked: &PublishProviderList) {
+    let edition = book
+        .lists
+        .entry((asked.list.clone(), asked.year))
+        .or_insert(ProviderList {
+            office: entry.by,
+            of: asked.of,
+            parts: std::collections::BTreeMap::new(),
+        });
+    edition.parts.insert(asked.part, asked.members.clone());
+}
+
+fn version(entry: &Entry, toml: &str, settled: &[Settlement]) -> Result<Version, Inconsistency> {
+    let programme = ProgrammeFile::parse(toml).and_then(|file| file.enact(settled));
+    let programme = programme.map_err(|refusal| Inconsistency {
+        seq: entry.seq,
+        sentence: refusal.to_string(),
+    })?;
+    Ok(Version {
+        programme: Arc::new(programme),
+        digest: DocumentDigest::of(toml.as_bytes()),
+        despite_status: false,
+        enacted_at: entry.at,
+    })
+}

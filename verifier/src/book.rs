@@ -22,6 +22,7 @@ use entry::Entry;
 use scope::Scope;
 use state::fact::Facts;
 use state::fund::Fund;
+use state::key::Key;
 use state::order::Order;
 use state::party::{Actor, Party};
 use state::programme::{Enactment, ProviderLists};
@@ -85,6 +86,8 @@ pub struct Book {
     pub parties: BTreeMap<PartyId, Party>,
     /// The credentials.
     pub actors: BTreeMap<ActorId, Actor>,
+    /// The keys, also the revoked ones.
+    pub keys: BTreeMap<Kid, Key>,
     /// What has been recorded.
     pub facts: Facts,
     /// The funds.

@@ -16,7 +16,9 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::UpdateParty
         | K::SuspendParty
         | K::RegisterActor
-        | K::RemoveActor => &[Exchange],
+        | K::RemoveActor
+        | K::RegisterKey
+        | K::RevokeKey => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         K::OpenFund | K::AppropriateFund | K::LapseFund => &[Funder],
         K::EnactProgramme | K::AmendProgramme | K::CloseProgramme | K::PublishProviderList => {

@@ -38,6 +38,8 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::SuspendParty(asked) => party::suspend(book, asked),
         Command::RegisterActor(asked) => party::register_actor(book, entry, asked)?,
         Command::RemoveActor(asked) => party::remove_actor(book, asked),
+        Command::RegisterKey(asked) => party::register_key(book, entry, asked)?,
+        Command::RevokeKey(asked) => party::revoke_key(book, entry, asked),
         Command::RecordFact(asked) => party::record_fact(book, entry, asked),
         Command::WithdrawFact(asked) => book.facts.withdraw(asked.subject, asked.name),
         Command::OpenFund(asked) => fund::open(book, entry, asked),

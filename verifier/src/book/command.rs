@@ -13,6 +13,7 @@ use crate::id::{
 };
 use crate::money::{BasisPoints, Fen};
 use crate::programme::Settlement;
+use crate::receipt::KeyUse;
 use crate::signature::Kid;
 use crate::time::{LocalDay, NamedPeriod, Timestamp, UtcOffset};
 
@@ -143,6 +144,34 @@ payload! {
     RemoveActor {
         /// Which actor.
         actor: ActorId,
+    }
+    /// Registers a signing key with a proof of possession.
+    RegisterKey {
+        /// Whose key.
+        party: PartyId,
+        /// For what; one use for ever.
+        #[serde(rename = "use")]
+        key_use: KeyUse,
+        /// The public key (RFC 8037).
+        jwk: Jwk,
+        /// Its RFC 7638 thumbprint.
+        kid: Kid,
+        /// Good for receipts issued from here …
+        valid_from: Timestamp,
+        /// … to before here.
+        valid_to: Timestamp,
+        /// A JWS `key-registration+jwt` by that key.
+        proof: String,
+    }
+    /// Revokes a key.
+    RevokeKey {
+        /// Which key.
+        kid: Kid,
+        /// Why.
+        reason: RevocationReason,
+        /// From when a compromised key is not to be believed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        compromised_since: Option<Timestamp>,
     }
     /// Records a dated, sourced statement (DESIGN §4.3).
     RecordFact {
@@ -746,6 +775,8 @@ commands! {
     SuspendParty(SuspendParty) = "party.suspended",
     RegisterActor(RegisterActor) = "actor.registered",
     RemoveActor(RemoveActor) = "actor.removed",
+    RegisterKey(RegisterKey) = "key.registered",
+    RevokeKey(RevokeKey) = "key.revoked",
     RecordFact(RecordFact) = "fact.recorded",
     WithdrawFact(WithdrawFact) = "fact.withdrawn",
     OpenFund(OpenFund) = "fund.opened",

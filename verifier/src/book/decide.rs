@@ -2,6 +2,7 @@
 
 mod fact;
 mod fund;
+mod key;
 mod party;
 mod programme;
 
@@ -87,6 +88,8 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::SuspendParty(asked) => party::suspend(&case, asked),
         Command::RegisterActor(asked) => party::register_actor(&case, asked),
         Command::RemoveActor(asked) => party::remove_actor(&case, asked),
+        Command::RegisterKey(asked) => key::register(&case, asked),
+        Command::RevokeKey(asked) => key::revoke(&case, asked),
         Command::RecordFact(asked) => fact::record(&case, asked),
         Command::WithdrawFact(asked) => fact::withdraw(&case, asked),
         Command::OpenFund(asked) => fund::open(&case, asked),

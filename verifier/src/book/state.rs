@@ -2,6 +2,7 @@
 
 pub mod fact;
 pub mod fund;
+pub mod key;
 pub mod order;
 pub mod party;
 pub mod programme;

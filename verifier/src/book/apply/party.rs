@@ -2,11 +2,12 @@
 
 use crate::book::apply::written;
 use crate::book::command::{
-    AdmitParty, OpenExchange, RecordFact, RegisterActor, RemoveActor, Role, SuspendParty,
-    UpdateParty,
+    AdmitParty, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor, RevokeKey, Role,
+    SuspendParty, UpdateParty,
 };
 use crate::book::entry::Entry;
 use crate::book::state::fact::Recorded;
+use crate::book::state::key::Key;
 use crate::book::state::party::{Actor, Party};
 use crate::book::{Book, Exchange, Inconsistency};
 use crate::id::Sha256Hash;
@@ -101,6 +102,29 @@ pub(super) fn register_actor(
 pub(super) fn remove_actor(book: &mut Book, asked: &RemoveActor) {
     if let Some(actor) = book.actors.get_mut(&asked.actor) {
         actor.removed = true;
+    }
+}
+
+pub(super) fn register_key(
+    book: &mut Book,
+    entry: &Entry,
+    asked: &RegisterKey,
+) -> Result<(), Inconsistency> {
+    let key = Key {
+        party: asked.party,
+        key_use: asked.key_use,
+        public: public_key(entry, &asked.jwk.x)?,
+        valid_from: asked.valid_from,
+        valid_to: asked.valid_to,
+        revoked: None,
+    };
+    book.keys.insert(asked.kid, key);
+    Ok(())
+}
+
+pub(super) fn revoke_key(book: &mut Book, entry: &Entry, asked: &RevokeKey) {
+    if let Some(key) = book.keys.get_mut(&asked.kid) {
+        key.revoked = Some((entry.at, asked.reason));
     }
 }
 

@@ -6,4 +6,5 @@
 
 #[macro_use]
 mod support;
+mod floors;
 mod log;

@@ -10,10 +10,15 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use verifier::id::Sha256Hash;
+use verifier::signature::PublicKey;
+use verifier::trail::note::{KeyName, KeyType, Note, SignatureLine, VerifierKey};
+use verifier::trail::{Flaw, FlawKind};
 
 /// The file of each key in the data folder. The log key is made last: where it exists, all must.
 const FILES: [&str; 4] = ["sealing.key", "reply.key", "delivery.key", "log.key"];
@@ -201,6 +206,28 @@ impl SigningKey {
         let mut bytes = [0; 64];
         bytes.copy_from_slice(self.0.sign(message).as_ref());
         bytes
+    }
+
+    /// The public half as a key that notes are checked with (C2SP signed-note), under a name.
+    /// # Errors
+    /// `trail.key`
+    pub fn verifier_key(&self, name: &KeyName) -> Result<VerifierKey, Flaw> {
+        let public = PublicKey::register(self.public())
+            .map_err(|fault| Flaw::new(FlawKind::Key, fault.to_string()))?;
+        Ok(VerifierKey::new(name.clone(), KeyType::Ed25519, public))
+    }
+
+    /// Signs the text of a note, and checks with the verifier what ring made before anybody sees it.
+    /// # Errors
+    /// `trail.note`; `trail.signature` if `key` is not this one's public half.
+    pub fn sign_note(&self, key: &VerifierKey, text: String) -> Result<Note, Flaw> {
+        let payload = [key.id().as_slice(), &self.sign(text.as_bytes())].concat();
+        let line = format!("— {} {}\n", key.name(), STANDARD.encode(payload));
+        let lines = SignatureLine::parse_all(&line)?;
+        for line in &lines {
+            key.verify(&text, line)?;
+        }
+        Note::new(text, lines)
     }
 }
 

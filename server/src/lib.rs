@@ -4,4 +4,5 @@ pub mod clock;
 pub mod faults;
 pub mod keys;
 pub mod objects;
+pub mod publisher;
 pub mod store;

@@ -66,6 +66,15 @@ pub fn signed_head(db: &mut Db) -> Result<Option<SignedHead>, StoreFault> {
     row.optional()?.map(parse).transpose()
 }
 
+/// The head of this size that was signed, if one was.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn signed_at(db: &mut Db, size: u64) -> Result<Option<SignedHead>, StoreFault> {
+    let size = signed(size, "a signed size")?;
+    let row = trail_signed::table.find(size).first(db);
+    row.optional()?.map(parse).transpose()
+}
+
 fn parse((size, root, at): (i64, Vec<u8>, i64)) -> Result<SignedHead, StoreFault> {
     Ok(SignedHead {
         size: unsigned(size, "trail_signed.size")?,

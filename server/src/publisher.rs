@@ -1,0 +1,437 @@
+//! Entries → tiles and bundles → checkpoint (TRAIL D1–D5, D10): a loop of its own, behind the commits.
+//!
+//! Every byte is a function of committed rows: a put twice, late or by another server is harmless, and a start after a
+//! crash is the normal step, "put again from the published size". Rows come first: the head's row is committed before the
+//! key is used on it, and the checkpoint's row before its copy in the bucket. Never two roots of one size, never back.
+
+mod start;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use verifier::trail::bundle::{self, BundlePath};
+use verifier::trail::checkpoint::Checkpoint;
+use verifier::trail::growth::Growth;
+use verifier::trail::note::{Note, Origin, VerifierKey};
+use verifier::trail::tile::{TilePath, WIDTH_FULL};
+use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
+
+use crate::faults::{Crash, Faults};
+use crate::keys::Keys;
+use crate::objects::{self, Objects, wait};
+use crate::store::heads::{self, Published, SignedHead};
+use crate::store::{Db, Store, StoreFault, log};
+
+/// The newest checkpoint's name in the bucket: the only object that is ever replaced.
+pub const CHECKPOINT: &str = "checkpoint";
+/// How often a head is signed and published (TRAIL D5). A test may step faster.
+pub const CADENCE: Duration = Duration::from_secs(1);
+
+/// Why nothing was published, or why this server must not write at all.
+#[derive(Debug)]
+pub enum Fault {
+    /// The database failed, or contradicts itself.
+    Store(StoreFault),
+    /// The bucket failed, or holds other bytes than our rows give.
+    Objects(objects::Fault),
+    /// What we made or found is not of the trail's form.
+    Trail(Flaw),
+    /// The world has seen a larger tree than this database holds.
+    Ahead {
+        /// The size of the checkpoint in the bucket.
+        published: u64,
+        /// The size of this database's log.
+        committed: u64,
+    },
+    /// The world has seen another tree of a size that this database also holds or held.
+    Fork {
+        /// The size of the checkpoint in the bucket.
+        size: u64,
+    },
+    /// The trail was signed by another key than `log.key`, or under another origin.
+    Foreign(Flaw),
+    /// The policy file names other logs than this one.
+    Policy(PathBuf),
+    /// A file of the data folder cannot be read or written.
+    File(PathBuf, std::io::Error),
+    /// A test stopped the process here.
+    Crash(Crash),
+}
+
+impl Fault {
+    /// Whether the same step may work later: a disk, a database or a network that comes back.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(fault) => !matches!(fault, StoreFault::Inconsistent(_)),
+            Self::Objects(fault) => !matches!(fault, objects::Fault::Differs(_)),
+            Self::Trail(_)
+            | Self::Ahead { .. }
+            | Self::Fork { .. }
+            | Self::Foreign(_)
+            | Self::Policy(_)
+            | Self::File(..)
+            | Self::Crash(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(fault) => fault.fmt(f),
+            Self::Objects(fault) => fault.fmt(f),
+            Self::Trail(flaw) => flaw.fmt(f),
+            Self::Ahead {
+                published,
+                committed,
+            } => write!(
+                f,
+                "trail.ahead: the published checkpoint has {published} entries, this database {committed}: it is older \
+                 than what the world has seen. Nothing was written. Restore the newest backup or replica of the database; \
+                 if there is none, continue under a new origin (trail.continued)"
+            ),
+            Self::Fork { size } => write!(
+                f,
+                "trail.fork: the published checkpoint of {size} entries is not of this database. Nothing was written. \
+                 Restore the database that belongs to this trail, or give this one an empty trail folder and its own origin"
+            ),
+            Self::Foreign(flaw) => write!(
+                f,
+                "the trail folder or database belongs to another log key or origin ({flaw}); restore log.key, or correct \
+                 the setting `origin`"
+            ),
+            Self::Policy(path) => write!(
+                f,
+                "{} does not name this log and its key; add the line, or remove the file to have it written anew",
+                path.display()
+            ),
+            Self::File(path, _) => write!(f, "cannot read or write {}", path.display()),
+            Self::Crash(crash) => crash.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(fault) => fault.source(),
+            Self::Objects(fault) => fault.source(),
+            Self::File(_, fault) => Some(fault),
+            Self::Trail(_)
+            | Self::Ahead { .. }
+            | Self::Fork { .. }
+            | Self::Foreign(_)
+            | Self::Policy(_)
+            | Self::Crash(_) => None,
+        }
+    }
+}
+
+impl From<StoreFault> for Fault {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault)
+    }
+}
+
+impl From<objects::Fault> for Fault {
+    fn from(fault: objects::Fault) -> Self {
+        Self::Objects(fault)
+    }
+}
+
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Self {
+        Self::Trail(flaw)
+    }
+}
+
+impl From<Crash> for Fault {
+    fn from(crash: Crash) -> Self {
+        Self::Crash(crash)
+    }
+}
+
+/// What a publisher works with.
+pub struct Parts {
+    /// The database of the exchange.
+    pub store: Arc<Store>,
+    /// The bucket of the trail: `checkpoint` and `tile/…` lie at its top.
+    pub objects: Objects,
+    /// The keys; only the log key is used.
+    pub keys: Arc<Keys>,
+    /// The log's origin, which is its key's name.
+    pub origin: Origin,
+    /// Where a test stops the process.
+    pub faults: Faults,
+}
+
+/// What one step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The published checkpoint is that of the committed head.
+    Idle,
+    /// A checkpoint of this size was published.
+    Published(u64),
+}
+
+/// Publishes what is committed. Plain code on one thread; [`Publisher::run`] is its loop.
+pub struct Publisher {
+    parts: Parts,
+    key: VerifierKey,
+    /// Dropped after each fault: a lost connection is made anew.
+    db: Option<Db>,
+    /// Where the tiles stand. Dropped after each fault, made anew from the published size.
+    growth: Option<Growth>,
+    /// The note that was last put into, or found in, the bucket.
+    in_bucket: Option<String>,
+}
+
+impl Publisher {
+    /// Compares the database with what the world has seen, before anything is written.
+    /// # Errors
+    /// [`Fault::Ahead`], [`Fault::Fork`], [`Fault::Foreign`]: do not start. Others as they come.
+    pub fn open(parts: Parts) -> Result<Self, Fault> {
+        let key = parts.keys.log.verifier_key(&parts.origin)?;
+        let mut db = parts.store.dedicated()?;
+        start::compare(&mut db, &parts.objects, &key)?;
+        Ok(Self {
+            parts,
+            key,
+            db: Some(db),
+            growth: None,
+            in_bucket: None,
+        })
+    }
+
+    /// The key to check this log with.
+    #[must_use]
+    pub const fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
+    /// Writes the policy file that trusts this log's key and asks for no witness (C2SP tlog-policy), where there is none.
+    /// # Errors
+    /// [`Fault::Policy`] if one is there that does not name this key, [`Fault::File`].
+    pub fn write_policy(&self, file: &std::path::Path) -> Result<(), Fault> {
+        start::write_policy(file, &self.key)
+    }
+
+    /// Signs and publishes the committed head, if it is not published yet.
+    ///
+    /// A crash anywhere leaves either nothing, or a signed head that the next step publishes before any other.
+    /// # Errors
+    /// [`Fault`]; the step may be tried again where [`Fault::is_passing`].
+    pub fn step(&mut self) -> Result<Step, Fault> {
+        let outcome = self.step_once();
+        if outcome.is_err() {
+            (self.db, self.growth, self.in_bucket) = (None, None, None);
+        }
+        outcome
+    }
+
+    fn step_once(&mut self) -> Result<Step, Fault> {
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => self.parts.store.dedicated()?,
+        };
+        let step = match self.target(&mut db)? {
+            Some(target) => {
+                self.publish(&mut db, &target)?;
+                Step::Published(target.size)
+            }
+            None => Step::Idle,
+        };
+        self.copy_checkpoint(&mut db)?;
+        self.db = Some(db);
+        Ok(step)
+    }
+
+    /// The head to publish next: one signed before a crash, else the newest committed one; at first the empty tree, so
+    /// that a checkpoint exists from the first start (TRAIL A3).
+    fn target(&self, db: &mut Db) -> Result<Option<SignedHead>, Fault> {
+        let published = heads::published(db)?.map(|published| published.size);
+        let signed = heads::signed_head(db)?;
+        let unpublished = signed.filter(|signed| published.is_none_or(|size| size < signed.size));
+        if unpublished.is_some() {
+            return Ok(unpublished);
+        }
+        let mut head = log::head(db)?;
+        match published {
+            Some(size) if size >= head.size => return Ok(None),
+            Some(_) => {}
+            None => (head.size, head.root) = (0, *Hash::EMPTY.as_bytes()),
+        }
+        // DURABLE: the row is committed before the key is used. A crash after it: the next step signs this same head.
+        let now = log::now(db)?;
+        let faults = &self.parts.faults;
+        faults.around("sign the head", || {
+            Ok(Some(heads::sign_head(db, &head, now)?))
+        })
+    }
+
+    /// Tiles and bundles first, then the checkpoint that needs them.
+    fn publish(&mut self, db: &mut Db, target: &SignedHead) -> Result<(), Fault> {
+        let mut growth = match self.growth.take() {
+            Some(growth) => growth,
+            None => self.resume(db)?,
+        };
+        self.grow(db, &mut growth, target)?;
+        self.growth = Some(growth);
+        let note = self.sign(target)?;
+        // DURABLE: only forward. A crash before it: the next step comes here with the same bytes.
+        let row = Published {
+            size: target.size,
+            note: note.to_string(),
+        };
+        let faults = &self.parts.faults;
+        faults.around("publish", || {
+            heads::advance_published(db, &row).map_err(Fault::from)
+        })?;
+        Ok(())
+    }
+
+    /// Continues from the published tiles; where they are lost, from the first entry: every put is idempotent.
+    fn resume(&self, db: &mut Db) -> Result<Growth, Fault> {
+        let Some(published) = heads::published(db)? else {
+            return Ok(Growth::empty());
+        };
+        let checkpoint = Checkpoint::parse(Note::parse(published.note.as_bytes())?.text())?;
+        let resumed = Growth::resume(checkpoint.size(), |path| self.published_tile(path));
+        match resumed {
+            Ok(growth) if growth.root() == checkpoint.root() => Ok(growth),
+            Err(fault) if fault.is_passing() => Err(fault),
+            Ok(_) | Err(_) => {
+                tracing::warn!(
+                    size = published.size,
+                    "published tiles are missing or damaged; putting again from the first entry"
+                );
+                Ok(Growth::empty())
+            }
+        }
+    }
+
+    fn published_tile(&self, path: TilePath) -> Result<Vec<u8>, Fault> {
+        let full = TilePath::new(path.level(), path.number(), WIDTH_FULL);
+        for path in [Some(path), full].into_iter().flatten() {
+            if let Some(bytes) = wait(self.parts.objects.get(&path.to_string()))? {
+                return Ok(bytes.into());
+            }
+        }
+        Err(Flaw::new(FlawKind::Tile, format!("{path} is missing")).into())
+    }
+
+    /// Puts every bundle and tile between the growth's size and the target's.
+    fn grow(&self, db: &mut Db, growth: &mut Growth, target: &SignedHead) -> Result<(), Fault> {
+        let from = growth.size();
+        let to = TreeSize::new(target.size)
+            .ok_or_else(|| inconsistent(format!("a signed size is {}", target.size)))?;
+        for path in bundle::bundles_between(from, to) {
+            let entries = bundle_entries(db, path)?;
+            let bytes = bundle::encode(entries.iter().map(Vec::as_slice))?;
+            self.put(&path.to_string(), bytes.into())?;
+            for (seq, entry) in (path.first()..).zip(&entries) {
+                if seq >= from.get() {
+                    growth.push(tree::leaf_hash(entry), |path, bytes| {
+                        self.put(&path.to_string(), Bytes::copy_from_slice(bytes))
+                    })?;
+                }
+            }
+        }
+        let root = growth.root();
+        if *root.as_bytes() != target.root {
+            let signed = Hash::new(target.root);
+            let what = format!("the entries below {to} give the root {root}, signed is {signed}");
+            return Err(inconsistent(what));
+        }
+        for (path, bytes) in growth.partial_tiles() {
+            self.put(&path.to_string(), Bytes::copy_from_slice(bytes))?;
+        }
+        Ok(())
+    }
+
+    fn put(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {
+        let put = || wait(self.parts.objects.put(name, bytes)).map_err(Fault::from);
+        // DURABLE: no checkpoint names this object yet. A crash around it: put again, the same bytes.
+        self.parts.faults.around("put", put)
+    }
+
+    fn sign(&self, target: &SignedHead) -> Result<Note, Fault> {
+        let size = TreeSize::new(target.size).unwrap_or(TreeSize::ZERO);
+        let root = Hash::new(target.root);
+        let text = Checkpoint::new(self.key.name().clone(), size, root).to_string();
+        self.parts.faults.around("sign", || {
+            Ok(self.parts.keys.log.sign_note(&self.key, text)?)
+        })
+    }
+
+    /// Brings the bucket's copy to what the row says. The row may move meanwhile: another server publishes too.
+    fn copy_checkpoint(&mut self, db: &mut Db) -> Result<(), Fault> {
+        loop {
+            let Some(row) = heads::published(db)? else {
+                return Ok(());
+            };
+            if self.in_bucket.as_ref() == Some(&row.note) {
+                return Ok(());
+            }
+            // DURABLE: a crash around it leaves the older copy; the next start or step puts the row's again.
+            let bytes = Bytes::from(row.note.clone());
+            self.parts.faults.around("copy the checkpoint", || {
+                wait(self.parts.objects.replace(CHECKPOINT, bytes)).map_err(Fault::from)
+            })?;
+            self.in_bucket = Some(row.note);
+        }
+    }
+
+    /// Steps once a [`CADENCE`] until `stop` says so, and once more then.
+    /// # Errors
+    /// A [`Fault`] that does not pass: whoever called must stop writing at once.
+    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Fault> {
+        loop {
+            let stopping = *stop.borrow_and_update();
+            let stepped = tokio::task::spawn_blocking(move || {
+                let outcome = self.step();
+                (self, outcome)
+            });
+            let outcome;
+            (self, outcome) = match stepped.await {
+                Ok(stepped) => stepped,
+                Err(panicked) => return Err(inconsistent(panicked.to_string())),
+            };
+            match outcome {
+                Ok(_) if stopping => return Ok(()),
+                Err(fault) if stopping || !fault.is_passing() => return Err(fault),
+                Ok(_) => {}
+                Err(fault) => tracing::error!(%fault, "nothing was published; trying again"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(CADENCE) => {}
+                // A sender that is gone cannot stop us later: stop now.
+                changed = stop.changed() => if changed.is_err() { return Ok(()) },
+            }
+        }
+    }
+}
+
+fn bundle_entries(db: &mut Db, path: BundlePath) -> Result<Vec<Vec<u8>>, Fault> {
+    let width = u64::from(path.width());
+    let end = path.first().saturating_add(width);
+    let rows = log::entries(db, path.first()..end)?;
+    let entries: Vec<_> = rows.into_iter().map(|row| row.bytes).collect();
+    if entries.len() == usize::from(path.width()) {
+        return Ok(entries);
+    }
+    let what = format!("{path} has {} committed entries", entries.len());
+    Err(inconsistent(what))
+}
+
+fn inconsistent(what: String) -> Fault {
+    Fault::Store(StoreFault::Inconsistent(what))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,80 @@
+//! Before the first write: is this database as new as what the world has seen? (TRAIL D4)
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use verifier::trail::Hash;
+use verifier::trail::checkpoint::Checkpoint;
+use verifier::trail::note::{Note, VerifierKey};
+use verifier::trail::policy::Policy;
+
+use super::{CHECKPOINT, Fault, inconsistent};
+use crate::objects::{Objects, wait};
+use crate::store::{Db, heads, log};
+
+/// Compares the bucket's checkpoint with the database: the only defence against a restored backup or a failover to a
+/// replica that lags.
+pub(super) fn compare(db: &mut Db, objects: &Objects, key: &VerifierKey) -> Result<(), Fault> {
+    let head = log::head(db)?;
+    if let Some(published) = heads::published(db)? {
+        signed_by(key, published.note.as_bytes())?;
+        if published.size > head.size {
+            let what = format!("{} is published, {} committed", published.size, head.size);
+            return Err(inconsistent(what));
+        }
+    }
+    let Some(note) = wait(objects.get(CHECKPOINT))? else {
+        return Ok(());
+    };
+    let checkpoint = signed_by(key, &note)?;
+    let size = checkpoint.size().get();
+    if size > head.size {
+        return Err(Fault::Ahead {
+            published: size,
+            committed: head.size,
+        });
+    }
+    // A head is signed only after its row is committed: without the row, it was signed from another database.
+    let signed = heads::signed_at(db, size)?;
+    if signed.is_some_and(|signed| Hash::new(signed.root) == checkpoint.root()) {
+        Ok(())
+    } else {
+        Err(Fault::Fork { size })
+    }
+}
+
+/// Reads a checkpoint that must be by this log's key.
+fn signed_by(key: &VerifierKey, note: &[u8]) -> Result<Checkpoint, Fault> {
+    let policy = Policy::parse(policy_text(key).as_bytes())?;
+    let note = Note::parse(note).map_err(Fault::Foreign)?;
+    let verified = policy.check(&note).map_err(Fault::Foreign)?;
+    Ok(verified.checkpoint().clone())
+}
+
+fn policy_text(key: &VerifierKey) -> String {
+    format!("log {key}\nquorum none\n")
+}
+
+pub(super) fn write_policy(file: &Path, key: &VerifierKey) -> Result<(), Fault> {
+    let fault = |error| Fault::File(file.to_owned(), error);
+    match std::fs::read(file) {
+        // The operator may have added witnesses: the file is theirs as long as it names this log.
+        Ok(bytes) => {
+            let policy = Policy::parse(&bytes);
+            let names_us =
+                policy.is_ok_and(|policy| policy.logs().iter().any(|log| log.key == *key));
+            names_us
+                .then_some(())
+                .ok_or_else(|| Fault::Policy(file.to_owned()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            let staged = file.with_extension("new");
+            let mut out = File::create(&staged).map_err(fault)?;
+            out.write_all(policy_text(key).as_bytes()).map_err(fault)?;
+            out.sync_all().map_err(fault)?;
+            std::fs::rename(&staged, file).map_err(fault)
+        }
+        Err(error) => Err(fault(error)),
+    }
+}

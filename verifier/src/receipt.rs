@@ -21,7 +21,9 @@ pub use registration::{KeyRegistration, KeyUse};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use std::fmt;
+use std::ops::Deref;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::id::{NotAnId, OrderId, PartyId, Sha256Hash};
 use crate::json::Object;
@@ -198,10 +200,11 @@ impl<'de> Deserialize<'de> for Jti {
     }
 }
 
-/// A well-formed receipt, said by whoever sent it.
-#[derive(Debug, Clone)]
-pub struct UnverifiedReceipt {
+/// A well-formed signed statement: what was sent, taken apart once.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Receipt {
     compact: Box<str>,
+    hash: Sha256Hash,
     signing_bytes: usize,
     signature: [u8; SIGNATURE_BYTES],
     kid: Kid,
@@ -209,23 +212,20 @@ pub struct UnverifiedReceipt {
     claims: Claims,
 }
 
-impl UnverifiedReceipt {
-    /// Reads a compact JWS with its claims, strictly.
-    /// # Errors
-    /// `receipt.malformed`
-    pub fn parse(compact: &str) -> Result<Self, Refusal> {
-        let jws = jws::split(compact)?;
-        Ok(Self {
-            claims: Claims::parse(jws.typ, &jws.payload)?,
-            compact: compact.into(),
-            signing_bytes: jws.signing_bytes,
-            signature: jws.signature,
-            kid: jws.kid,
-            typ: jws.typ,
-        })
+impl Receipt {
+    /// The compact JWS, byte for byte as received.
+    #[must_use]
+    pub fn compact(&self) -> &str {
+        &self.compact
     }
 
-    /// The key that is said to have signed.
+    /// SHA-256 of the compact JWS: the `prev` of the receipt after it.
+    #[must_use]
+    pub const fn hash(&self) -> Sha256Hash {
+        self.hash
+    }
+
+    /// The key that the header names.
     #[must_use]
     pub const fn kid(&self) -> Kid {
         self.kid
@@ -242,6 +242,28 @@ impl UnverifiedReceipt {
     pub const fn claims(&self) -> &Claims {
         &self.claims
     }
+}
+
+/// A receipt, said by whoever sent it. Copies share the bytes.
+#[derive(Debug, Clone)]
+pub struct UnverifiedReceipt(Arc<Receipt>);
+
+impl UnverifiedReceipt {
+    /// Reads a compact JWS with its claims, strictly.
+    /// # Errors
+    /// `receipt.malformed`
+    pub fn parse(compact: &str) -> Result<Self, Refusal> {
+        let jws = jws::split(compact)?;
+        Ok(Self(Arc::new(Receipt {
+            claims: Claims::parse(jws.typ, &jws.payload)?,
+            compact: compact.into(),
+            hash: Sha256Hash::of(compact.as_bytes()),
+            signing_bytes: jws.signing_bytes,
+            signature: jws.signature,
+            kid: jws.kid,
+            typ: jws.typ,
+        })))
+    }
 
     /// Checks the signature with the key that the header names (one verdict: [`PublicKey::verify`]).
     /// # Errors
@@ -250,12 +272,7 @@ impl UnverifiedReceipt {
         let signed = self.compact.as_bytes().get(..self.signing_bytes);
         let holds = signed.is_some_and(|input| key.verify(input, &self.signature));
         if holds && key.kid() == self.kid {
-            return Ok(VerifiedReceipt {
-                hash: Sha256Hash::of(self.compact.as_bytes()),
-                compact: self.compact,
-                kid: self.kid,
-                claims: self.claims,
-            });
+            return Ok(VerifiedReceipt(self.0));
         }
         let sentence = format!(
             "the signature is not one of key {} over this receipt; sign the exact bytes that you send",
@@ -265,38 +282,80 @@ impl UnverifiedReceipt {
     }
 }
 
-/// A receipt whose signature holds under the key that its header names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerifiedReceipt {
-    compact: Box<str>,
-    hash: Sha256Hash,
-    kid: Kid,
-    claims: Claims,
+impl Deref for UnverifiedReceipt {
+    type Target = Receipt;
+    fn deref(&self) -> &Receipt {
+        &self.0
+    }
 }
 
-impl VerifiedReceipt {
-    /// The compact JWS, byte for byte as received.
+/// A receipt whose signature holds under the key that its header names. Copies share the bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedReceipt(Arc<Receipt>);
+
+impl Deref for VerifiedReceipt {
+    type Target = Receipt;
+    fn deref(&self) -> &Receipt {
+        &self.0
+    }
+}
+
+/// A receipt inside a command or entry: in JSON the compact JWS, byte for byte as received.
+///
+/// A server verifies before the sequencer, on many threads; an auditor lets `decide` verify. The verdict is the same.
+#[derive(Debug, Clone)]
+pub enum Signed {
+    /// `decide` verifies it with the registered key.
+    Unverified(UnverifiedReceipt),
+    /// Verified with the key of its `kid`; `decide` only asks whether that key is registered and good.
+    Verified(VerifiedReceipt),
+}
+
+impl Signed {
+    /// The receipt, whoever said it.
     #[must_use]
-    pub fn compact(&self) -> &str {
-        &self.compact
+    pub fn receipt(&self) -> &Receipt {
+        match self {
+            Self::Unverified(receipt) => receipt,
+            Self::Verified(receipt) => receipt,
+        }
     }
 
-    /// SHA-256 of the compact JWS: the `prev` of the receipt after it.
-    #[must_use]
-    pub const fn hash(&self) -> Sha256Hash {
-        self.hash
+    /// The receipt with its signature checked, now or before.
+    /// # Errors
+    /// `receipt.signature`
+    pub fn verify(&self, key: &PublicKey) -> Result<VerifiedReceipt, Refusal> {
+        match self {
+            Self::Unverified(receipt) => receipt.clone().verify(key),
+            Self::Verified(receipt) => Ok(receipt.clone()),
+        }
     }
+}
 
-    /// The key that signed.
-    #[must_use]
-    pub const fn kid(&self) -> Kid {
-        self.kid
+impl PartialEq for Signed {
+    fn eq(&self, other: &Self) -> bool {
+        self.receipt().compact == other.receipt().compact
     }
+}
 
-    /// What was said.
-    #[must_use]
-    pub const fn claims(&self) -> &Claims {
-        &self.claims
+impl Eq for Signed {}
+
+impl FromStr for Signed {
+    type Err = Refusal;
+    fn from_str(compact: &str) -> Result<Self, Refusal> {
+        UnverifiedReceipt::parse(compact).map(Self::Unverified)
+    }
+}
+
+impl Serialize for Signed {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.receipt().compact)
+    }
+}
+
+impl<'de> Deserialize<'de> for Signed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::json::text(deserializer)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::id::{
 use crate::money::{BasisPoints, Fen};
 use crate::programme::Settlement;
 use crate::receipt::KeyUse;
+use crate::receipt::Signed;
 use crate::signature::Kid;
 use crate::time::{LocalDay, NamedPeriod, Timestamp, UtcOffset};
 
@@ -319,7 +320,7 @@ payload! {
     /// Shares a site's capacity with this exchange.
     ShareCapacity {
         /// A `capacity-share+jwt` by the site's capacity key.
-        jws: String,
+        jws: Signed,
     }
     /// Publishes an offer of GPU time.
     PublishOffer {
@@ -427,12 +428,12 @@ payload! {
     /// Enters a signed usage or delivery receipt, embedded whole as received.
     AcceptReceipt {
         /// The compact JWS.
-        jws: String,
+        jws: Signed,
     }
     /// Enters the buyer's signed acceptance or defect.
     GiveAcceptance {
         /// The compact JWS `data-acceptance-receipt+jwt`.
-        jws: String,
+        jws: Signed,
     }
     /// Accepts by silence, after the programme's days.
     DeemAcceptance {

@@ -37,8 +37,8 @@ pub struct DataDelivery {
     pub iat: Timestamp,
     /// The dataset.
     pub dataset: DatasetId,
-    /// The number of its version, from 1.
-    pub version: u32,
+    /// The name of its version.
+    pub version: String,
     /// The manifest digest: what was ordered, exactly.
     pub digest: DocumentDigest,
     /// How much was served.

@@ -501,7 +501,7 @@ fn every_statement_keeps_its_type() {
         jti: usage().jti,
         iat: usage().iat,
         dataset: DatasetId::parse("ds-dddddddddddddddd").unwrap(),
-        version: 1,
+        version: "1.0.0".into(),
         digest: DocumentDigest::of(b"manifest"),
         bytes: 1 << 40,
         delivered_at: usage().iat,

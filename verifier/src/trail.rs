@@ -2,13 +2,14 @@
 //!
 //! Knows nothing of vouchers and nothing of the rest of this crate but [`crate::signature`]. It never repairs:
 //! bytes are read in one spelling only, and what does not hold is a [`Flaw`]. The server publishes with it, the
-//! auditor checks with it. From the bottom: [`tree`], [`tile`] and [`bundle`], [`growth`] · [`note`],
+//! auditor checks with it. From the bottom: [`tree`], [`tile`] and [`bundle`], [`growth`] · [`key`], [`note`],
 //! [`cosignature`], [`checkpoint`] · [`policy`], [`proof`]. The byte forms are listed in `FORMATS.md`.
 
 pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod growth;
+pub mod key;
 pub mod note;
 pub mod policy;
 pub mod proof;

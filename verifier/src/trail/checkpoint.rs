@@ -1,6 +1,7 @@
 //! Checkpoints: origin, size and root of a log, the text of a signed note (C2SP tlog-checkpoint v1.0.0).
 
-use super::note::{Note, NoteSigner, Origin};
+use super::key::Origin;
+use super::note::{Note, NoteSigner};
 use super::{Flaw, FlawKind, Hash, TreeSize};
 use std::fmt;
 

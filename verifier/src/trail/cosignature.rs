@@ -1,7 +1,8 @@
 //! Cosignatures: a witness's "as of this time, the largest tree I saw has this root" (C2SP tlog-cosignature, 0x04).
 
 use super::checkpoint::Checkpoint;
-use super::note::{self, KeyName, KeyType, SignatureLine, VerifierKey};
+use super::key::{KeyName, KeyType, VerifierKey};
+use super::note::{self, SignatureLine};
 use super::{Flaw, FlawKind, NUMBER_MAX};
 use crate::signature::{SIGNATURE_BYTES, Signer};
 

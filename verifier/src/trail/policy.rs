@@ -3,7 +3,8 @@
 //! `log <vkey> [url]` · `witness <name> <vkey> [url]` · `group <name> all|any|<k> <name>…` · `quorum <name>|none`.
 
 use super::checkpoint::Checkpoint;
-use super::note::{KeyType, Note, VerifierKey};
+use super::key::{KeyType, VerifierKey};
+use super::note::Note;
 use super::{Flaw, FlawKind, cosignature, parse_decimal};
 use std::collections::BTreeSet;
 

@@ -4,6 +4,7 @@
 //! is shown. [`ProgrammeFile::enact`] makes the [`Programme`] that money rests on, and refuses while a structural key is
 //! open. Nothing here guesses: what a text does not give is [`Known::Unknown`].
 
+pub mod eligibility;
 mod loader;
 mod reader;
 #[cfg(test)]

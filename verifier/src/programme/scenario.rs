@@ -51,27 +51,31 @@ mod tests {
 
     #[test]
     fn every_programme_of_the_scenarios_is_read_and_enacted() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/vectors/scenarios");
-        let mut read = 0;
-        for folder in [folder.to_owned(), format!("{folder}/random")] {
-            for file in std::fs::read_dir(folder).unwrap() {
-                let path = file.unwrap().path();
-                if path.extension().is_none_or(|end| end != "json") {
-                    continue;
-                }
-                #[expect(clippy::disallowed_methods, reason = "a test reads its vectors")]
-                let text = std::fs::read_to_string(&path).unwrap();
-                let scenario: serde_json::Value = serde_json::from_str(&text).unwrap();
-                let Some(programmes) = scenario.get("programmes").and_then(|p| p.as_object())
-                else {
-                    continue;
-                };
-                for text in programmes.values() {
-                    assert!(!programme(text.as_str().unwrap()).funds.is_empty());
-                    read += 1;
-                }
-            }
+        let texts: Vec<String> = ["", "/random"].iter().flat_map(texts_in).collect();
+        assert!(texts.len() > 60, "{} programmes", texts.len());
+        for text in texts {
+            assert!(!programme(&text).funds.is_empty());
         }
-        assert!(read > 60, "{read} programmes");
+    }
+
+    fn texts_in(folder: &&str) -> Vec<String> {
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/vectors/scenarios");
+        let files = std::fs::read_dir(format!("{root}{folder}")).unwrap();
+        let paths = files.map(|file| file.unwrap().path());
+        let json = paths.filter(|path| path.extension().is_some_and(|end| end == "json"));
+        json.flat_map(|path| programmes_of(&path)).collect()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test reads its vectors")]
+    fn programmes_of(path: &std::path::Path) -> Vec<String> {
+        let text = std::fs::read_to_string(path).unwrap();
+        let scenario: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let programmes = scenario.get("programmes").and_then(|p| p.as_object());
+        let texts = programmes
+            .into_iter()
+            .flat_map(|programmes| programmes.values());
+        texts
+            .map(|text| text.as_str().unwrap().to_owned())
+            .collect()
     }
 }

@@ -60,7 +60,7 @@ impl Region {
     #[must_use]
     pub fn contains(&self, code: &str) -> bool {
         let mut prefix = self.0.as_str();
-        while let Some(shorter) = prefix.strip_suffix("00").filter(|_| prefix.len() % 2 == 0) {
+        while let Some(shorter) = prefix.strip_suffix("00") {
             prefix = shorter;
         }
         code.len() == 6 && code.starts_with(prefix)
@@ -214,10 +214,6 @@ pub enum Validity {
 
 /// The instrument: who pays whom, when, against what.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "two independent keys of the schema"
-)]
 pub struct Instrument {
     /// Who pays whom first.
     pub mode: Mode,

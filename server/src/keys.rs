@@ -17,7 +17,8 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use verifier::id::Sha256Hash;
 use verifier::signature::PublicKey;
-use verifier::trail::note::{KeyName, KeyType, Note, SignatureLine, VerifierKey};
+use verifier::trail::key::{KeyName, KeyType, VerifierKey};
+use verifier::trail::note::{Note, SignatureLine};
 use verifier::trail::{Flaw, FlawKind};
 
 /// The file of each key in the data folder. The log key is made last: where it exists, all must.

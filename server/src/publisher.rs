@@ -16,7 +16,8 @@ use tokio::sync::watch;
 use verifier::trail::bundle::{self, BundlePath};
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::growth::Growth;
-use verifier::trail::note::{Note, Origin, VerifierKey};
+use verifier::trail::key::{Origin, VerifierKey};
+use verifier::trail::note::Note;
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
 use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use verifier::trail::Hash;
 use verifier::trail::checkpoint::Checkpoint;
-use verifier::trail::note::{Note, VerifierKey};
+use verifier::trail::key::VerifierKey;
+use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
 
 use super::{CHECKPOINT, Fault, inconsistent};

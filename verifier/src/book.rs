@@ -8,6 +8,7 @@ pub mod command;
 pub mod decide;
 pub mod entry;
 pub mod found;
+pub mod matter;
 pub mod scope;
 pub mod state;
 

@@ -14,19 +14,24 @@ pub mod state;
 
 use std::collections::BTreeMap;
 
-use crate::id::{ActorId, FundId, OrderId, PartyId, ProgrammeId, Sha256Hash};
+use crate::id::{
+    ActorId, DatasetId, DocumentDigest, FundId, OfferId, OrderId, PartyId, ProgrammeId, Sha256Hash,
+    SiteId,
+};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::Money;
 use crate::signature::Kid;
 use crate::time::{Timestamp, UtcOffset};
 use entry::Entry;
 use scope::Scope;
+use state::dataset::{Dataset, Version};
 use state::fact::Facts;
 use state::fund::Fund;
 use state::key::Key;
 use state::order::Order;
 use state::party::{Actor, Party};
 use state::programme::{Enactment, ProviderLists};
+use state::site::{Offer, Site};
 
 /// For how long an idempotency key is remembered (DESIGN §7).
 pub const COMMAND_MEMORY_SECONDS: i64 = 7 * 86_400;
@@ -97,6 +102,14 @@ pub struct Book {
     pub programmes: BTreeMap<ProgrammeId, Enactment>,
     /// The provider lists by year.
     pub lists: ProviderLists,
+    /// The sites, their shares and occupied hours.
+    pub sites: BTreeMap<SiteId, Site>,
+    /// The offers, also withdrawn ones.
+    pub offers: BTreeMap<OfferId, Offer>,
+    /// The listed datasets.
+    pub datasets: BTreeMap<DatasetId, Dataset>,
+    /// Their versions by manifest.
+    pub versions: BTreeMap<DocumentDigest, Version>,
     /// The orders.
     pub orders: BTreeMap<OrderId, Order>,
     /// Balances, counters, vouchers, orders' money, batches.

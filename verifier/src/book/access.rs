@@ -9,7 +9,7 @@ use crate::refusal::{Code, Refusal};
 #[must_use]
 pub const fn roles(kind: Kind) -> &'static [Role] {
     use Kind as K;
-    use Role::{Exchange, Funder, Office};
+    use Role::{Exchange, Funder, Office, Provider, Vendor};
     match kind {
         K::OpenExchange
         | K::AdmitParty
@@ -24,6 +24,11 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         K::EnactProgramme | K::AmendProgramme | K::CloseProgramme | K::PublishProviderList => {
             &[Office]
         }
+        K::RegisterSite | K::UpdateSite | K::ShareCapacity => &[Exchange, Provider],
+        K::PublishOffer | K::WithdrawOffer => &[Provider],
+        K::PublishDataset | K::WithdrawDataset => &[Vendor],
+        K::AssessDataset => &[Exchange, Office],
+        K::RecallDataset => &[Exchange, Office, Vendor],
     }
 }
 

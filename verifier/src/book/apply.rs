@@ -5,6 +5,7 @@
 mod fund;
 mod party;
 mod programme;
+mod supply;
 
 use crate::book::command::Command;
 use crate::book::entry::Entry;
@@ -48,6 +49,15 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::AmendProgramme(asked) => programme::amend(book, entry, asked)?,
         Command::CloseProgramme(asked) => programme::close(book, entry, asked),
         Command::PublishProviderList(asked) => programme::publish_list(book, entry, asked),
+        Command::RegisterSite(asked) => supply::register(book, entry, asked)?,
+        Command::UpdateSite(asked) => supply::update(book, asked),
+        Command::ShareCapacity(asked) => supply::share(book, entry, asked)?,
+        Command::PublishOffer(asked) => supply::publish_offer(book, entry, asked)?,
+        Command::WithdrawOffer(asked) => supply::withdraw_offer(book, asked),
+        Command::PublishDataset(asked) => supply::publish_dataset(book, entry, asked)?,
+        Command::AssessDataset(asked) => supply::assess_dataset(book, entry, asked),
+        Command::WithdrawDataset(asked) => supply::withdraw_dataset(book, asked),
+        Command::RecallDataset(asked) => supply::recall_dataset(book, entry, asked),
     }
     book.money
         .post(&entry.postings, &entry.counters)

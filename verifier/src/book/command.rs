@@ -787,6 +787,15 @@ commands! {
     AmendProgramme(AmendProgramme) = "programme.amended",
     CloseProgramme(CloseProgramme) = "programme.closed",
     PublishProviderList(PublishProviderList) = "provider_list.published",
+    RegisterSite(RegisterSite) = "site.registered",
+    UpdateSite(UpdateSite) = "site.updated",
+    ShareCapacity(ShareCapacity) = "capacity.shared",
+    PublishOffer(PublishOffer) = "offer.published",
+    WithdrawOffer(WithdrawOffer) = "offer.withdrawn",
+    PublishDataset(PublishDataset) = "dataset.published",
+    AssessDataset(AssessDataset) = "dataset.assessed",
+    WithdrawDataset(WithdrawDataset) = "dataset.withdrawn",
+    RecallDataset(RecallDataset) = "dataset.recalled",
 }
 
 #[cfg(test)]

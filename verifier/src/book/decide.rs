@@ -1,10 +1,12 @@
 //! `decide`: one match, one line a command (DESIGN §4). Reads the book, never writes it.
 
+mod dataset;
 mod fact;
 mod fund;
 mod key;
 mod party;
 mod programme;
+mod supply;
 
 use crate::book::Book;
 use crate::book::access;
@@ -99,6 +101,15 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::AmendProgramme(asked) => programme::amend(&case, asked),
         Command::CloseProgramme(asked) => programme::close(&case, asked),
         Command::PublishProviderList(asked) => programme::publish_list(&case, asked),
+        Command::RegisterSite(asked) => supply::register(&case, asked),
+        Command::UpdateSite(asked) => supply::update(&case, asked),
+        Command::ShareCapacity(asked) => supply::share(&case, asked),
+        Command::PublishOffer(asked) => supply::publish_offer(&case, asked),
+        Command::WithdrawOffer(asked) => supply::withdraw_offer(&case, asked),
+        Command::PublishDataset(asked) => dataset::publish(&case, asked),
+        Command::AssessDataset(asked) => dataset::assess(&case, asked),
+        Command::WithdrawDataset(asked) => dataset::withdraw(&case, asked),
+        Command::RecallDataset(asked) => dataset::recall(&case, asked),
     }?;
     case.entry(decision)
 }

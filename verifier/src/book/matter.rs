@@ -38,7 +38,13 @@ pub fn gather(
 ) -> Matter {
     let (holder, scheme) = holder;
     let day = at.local_day(programme.header.utc_offset);
-    let reader = Reader { book, day, holder, scheme, about };
+    let reader = Reader {
+        book,
+        day,
+        holder,
+        scheme,
+        about,
+    };
     let contract = about.contract;
     Matter {
         at,
@@ -111,7 +117,11 @@ impl Reader<'_> {
     fn listed(&self, programme: &Programme) -> Option<bool> {
         let list = programme.providers.list.as_ref()?;
         let (year, _, _) = self.day.civil();
-        let edition = self.book.lists.get(&(list.clone(), year)).filter(|list| list.is_whole())?;
+        let edition = self
+            .book
+            .lists
+            .get(&(list.clone(), year))
+            .filter(|list| list.is_whole())?;
         Some(edition.names(self.about.seller?))
     }
 }

@@ -1,8 +1,10 @@
 //! The states of what the book knows, a file a subject.
 
+pub mod dataset;
 pub mod fact;
 pub mod fund;
 pub mod key;
 pub mod order;
 pub mod party;
 pub mod programme;
+pub mod site;

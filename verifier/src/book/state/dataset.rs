@@ -1,0 +1,37 @@
+//! Listed datasets; a version is immutable and named by its manifest (DESIGN §9).
+
+use crate::id::{DatasetId, DocumentDigest, PartyId};
+use crate::money::Fen;
+use crate::time::Timestamp;
+
+/// A listing: the versions of one dataset.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dataset {
+    /// Who sells it.
+    pub vendor: PartyId,
+    /// Its versions by manifest, oldest first.
+    pub versions: Vec<DocumentDigest>,
+    /// Whether it was withdrawn from sale: orders placed before stay.
+    pub withdrawn: bool,
+}
+
+/// One version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Version {
+    /// Of which listing.
+    pub dataset: DatasetId,
+    /// Its name.
+    pub name: String,
+    /// The bytes of all files.
+    pub bytes: u64,
+    /// The price of one licence.
+    pub price_fen: Fen,
+    /// The digest of the licence text.
+    pub licence: DocumentDigest,
+    /// The entry that published it.
+    pub seq: u64,
+    /// What an assessor said last, if one did.
+    pub assessed: Option<bool>,
+    /// Since when nobody may use it.
+    pub recalled: Option<Timestamp>,
+}

@@ -142,7 +142,9 @@ fn all_differ(seeds: &[[u8; 32]; 4]) -> Result<(), Fault> {
 }
 
 /// Makes a key file of 32 random bytes. A crash leaves no file under this name, or a whole one.
-fn make(path: &Path) -> Result<(), Fault> {
+/// # Errors
+/// [`Fault::File`], [`Fault::NoRandom`]
+pub fn make(path: &Path) -> Result<(), Fault> {
     write_secret(path, &random::<32>()?).map_err(|error| Fault::File(path.to_owned(), error))
 }
 
@@ -171,7 +173,10 @@ pub fn write_secret(path: &Path, bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-fn seed(path: &Path) -> Result<[u8; 32], Fault> {
+/// Reads a key file that nobody else may read.
+/// # Errors
+/// [`Fault::File`], [`Fault::Open`], [`Fault::Damaged`]
+pub fn seed(path: &Path) -> Result<[u8; 32], Fault> {
     let fault = |error| Fault::File(path.to_owned(), error);
     let mode = fs::metadata(path).map_err(fault)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

@@ -3,6 +3,7 @@
 pub mod clock;
 pub mod faults;
 pub mod keys;
+pub mod meter;
 pub mod objects;
 pub mod publisher;
 pub mod store;

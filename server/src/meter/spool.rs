@@ -1,0 +1,167 @@
+//! The spool: a folder a provider keeps, which makes metering repeatable.
+//!
+//! `<order>/receipts.json` holds the receipts and the signed bytes of those without an answer, `<order>/runs.json` the
+//! runs, `<order>/sent` an archive of the accepted receipts. Files are replaced whole: written aside, synced, renamed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use verifier::id::OrderId;
+
+use super::chain::Chain;
+use super::fault::Fault;
+use super::intake::OrderBook;
+
+/// The spool of one provider, in memory, and the lock on its folder.
+pub struct Spool {
+    folder: PathBuf,
+    /// What is known, by order.
+    pub books: BTreeMap<OrderId, OrderBook>,
+    /// Held until the meter ends; `None` where it only looks.
+    _lock: Option<File>,
+}
+
+impl Spool {
+    /// Opens a spool to work in it; makes it if there is none.
+    /// # Errors
+    /// [`Fault::Locked`], [`Fault::File`], [`Fault::Spool`]
+    pub fn open(folder: &Path) -> Result<Self, Fault> {
+        let fault = |error| Fault::File(folder.to_owned(), error);
+        fs::create_dir_all(folder).map_err(fault)?;
+        let lock = File::create(folder.join("lock")).map_err(fault)?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(Fault::Locked(folder.to_owned())),
+            Err(TryLockError::Error(error)) => return Err(fault(error)),
+        }
+        Ok(Self {
+            _lock: Some(lock),
+            ..Self::look(folder)?
+        })
+    }
+
+    /// Reads a spool without touching it.
+    /// # Errors
+    /// [`Fault::File`], [`Fault::Spool`]
+    pub fn look(folder: &Path) -> Result<Self, Fault> {
+        let fault = |error| Fault::File(folder.to_owned(), error);
+        let mut books = BTreeMap::new();
+        let entries = match fs::read_dir(folder) {
+            Ok(entries) => Some(entries),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(fault(error)),
+        };
+        for entry in entries.into_iter().flatten() {
+            let path = entry.map_err(fault)?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            if let Ok(order) = OrderId::parse(name) {
+                books.insert(order, load(&path)?);
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            books,
+            _lock: None,
+        })
+    }
+
+    /// Keeps what was planned and signed for an order.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn keep(&self, order: OrderId) -> Result<(), Fault> {
+        let Some(book) = self.books.get(&order) else {
+            return Ok(());
+        };
+        // DURABLE: the receipts first, then the runs they state. Killed in between, the next meter finds the runs new,
+        // plans the same hours, and nothing is missing there.
+        self.keep_receipts(order)?;
+        replace(
+            &self.order_folder(order)?.join("runs.json"),
+            &serde_json::to_vec(&book.runs)?,
+        )
+    }
+
+    /// Keeps the receipts of an order and what became of them.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn keep_receipts(&self, order: OrderId) -> Result<(), Fault> {
+        let Some(book) = self.books.get(&order) else {
+            return Ok(());
+        };
+        let path = self.order_folder(order)?.join("receipts.json");
+        replace(&path, &serde_json::to_vec(&book.chain)?)
+    }
+
+    /// Adds accepted receipts to the archive of an order. It is for people: nothing reads it back.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn archive(&self, order: OrderId, jws: &[String]) -> Result<(), Fault> {
+        let path = self.order_folder(order)?.join("sent");
+        let fault = |error| Fault::File(path.clone(), error);
+        let mut file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(fault)?;
+        let lines: String = jws.iter().map(|jws| format!("{jws}\n")).collect();
+        file.write_all(lines.as_bytes())
+            .and_then(|()| file.sync_data())
+            .map_err(fault)
+    }
+
+    fn order_folder(&self, order: OrderId) -> Result<PathBuf, Fault> {
+        let path = self.folder.join(order.to_string());
+        fs::create_dir_all(&path).map_err(|error| Fault::File(path.clone(), error))?;
+        Ok(path)
+    }
+}
+
+fn load(folder: &Path) -> Result<OrderBook, Fault> {
+    let path = folder.join("receipts.json");
+    let chain: Chain = json(&path)?;
+    if !chain.is_whole() {
+        return Err(Fault::Spool(path, "a signed receipt is missing".to_owned()));
+    }
+    Ok(OrderBook {
+        runs: json(&folder.join("runs.json"))?,
+        chain,
+        ..OrderBook::default()
+    })
+}
+
+fn json<T: DeserializeOwned + Default>(path: &Path) -> Result<T, Fault> {
+    let text = text(path)?;
+    if text.is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_str(&text).map_err(|error| Fault::Spool(path.to_owned(), error.to_string()))
+}
+
+/// A file that is not there yet is empty.
+fn text(path: &Path) -> Result<String, Fault> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(Fault::File(path.to_owned(), error)),
+    }
+}
+
+/// Replaces a file whole: after a crash it is the old one or the new one.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
+    let aside = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&aside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&aside, path)?;
+        path.parent()
+            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    write().map_err(|error| Fault::File(path.to_owned(), error))
+}

@@ -1,0 +1,629 @@
+//! The meter from export to answer, on the fixtures and against a small exchange that keeps the contract of DESIGN §5.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use verifier::id::Sha256Hash;
+use verifier::signature::PublicKey;
+
+use super::claims::{self, Claims, Kind};
+use super::row::RowCode;
+use super::*;
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/usage/");
+/// After every end in the fixtures.
+const NOW: &str = "2026-11-01T00:00:00Z";
+
+fn settings(spool: &Path, interim: bool, url: &str) -> Config {
+    let mut text = format!(
+        "url = {url:?}\naudience = \"localhost/quan\"\nissuer = \"pty-aaaaaaaaaaaaaaaa\"\nkey_file = \"k\"\n\
+         spool = {:?}\nzone = \"UTC\"\ninterim = {interim}\n",
+        spool.join("spool")
+    );
+    for (name, site, gres, model) in [
+        ("east1", 'a', "h200", "nvidia-h200-sxm"),
+        ("west1", 'b', "910b2", "huawei-ascend-910b2"),
+        ("west2", 'c', "mxc500", "metax-c500-pcie"),
+        ("cases", 'd', "h100-80", "nvidia-h100-sxm"),
+    ] {
+        let site = site.to_string().repeat(16);
+        text.push_str(&format!(
+            "[clusters.{name}]\nsite = \"sit-{site}\"\ngres = {{ {gres:?} = {model:?} }}\n"
+        ));
+    }
+    for account in [
+        "acct-a", "acct-b", "acct-c", "acct-d", "acct-e", "acct-f", "acct-g", "acct",
+    ] {
+        text.push_str(&format!(
+            "[accounts.{account}]\norder = \"{}\"\n",
+            order(account)
+        ));
+    }
+    Config::parse(&text, Path::new("/")).unwrap()
+}
+
+fn order(account: &str) -> OrderId {
+    let letter = account.strip_prefix("acct-").unwrap_or("z");
+    OrderId::parse(&format!("ord-{}", letter.repeat(16))).unwrap()
+}
+
+fn at(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn take(meter: &mut Meter, file: &str, zone: &str) -> Intake {
+    let bytes = fs::read(Path::new(FIXTURES).join(file)).unwrap();
+    let overrides = Overrides {
+        zone: Some(zone.parse().unwrap()),
+        cluster: Some("cases".to_owned()),
+        account: None,
+    };
+    meter
+        .take(Path::new(file), &bytes, &overrides, at(NOW))
+        .unwrap()
+}
+
+fn codes(intake: &Intake) -> Vec<(u64, &'static str)> {
+    intake
+        .judged
+        .refused
+        .iter()
+        .map(|row| (row.line, row.code.as_str()))
+        .collect()
+}
+
+fn signer() -> Signer {
+    Signer::new(SigningKey::from_seed(&[7; 32]).unwrap()).unwrap()
+}
+
+/// Everything that waits in the spool, as claims.
+fn pending(meter: &Meter) -> Vec<Claims> {
+    let books = meter.spool.books.values();
+    books
+        .flat_map(|book| book.chain.outbox.values())
+        .map(|jws| claims::read(jws).unwrap())
+        .collect()
+}
+
+fn signed(meter: &mut Meter) -> Vec<Claims> {
+    let plans = meter.plan();
+    meter.sign(&signer(), &plans, at(NOW)).unwrap();
+    pending(meter)
+}
+
+#[test]
+fn public_records_are_refused_or_taken_row_by_row() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    for (file, steps, expected) in [
+        (
+            "cases/after-54553574580-no-gres.psv",
+            3,
+            vec![(2, "row.gpus-invisible")],
+        ),
+        (
+            "cases/after-59757525133-array-root.psv",
+            1,
+            vec![
+                (2, "row.column"),
+                (3, "row.array-root"),
+                (4, "row.column"),
+                (6, "row.column"),
+            ],
+        ),
+        (
+            "cases/after-62237504943-never-started.psv",
+            0,
+            vec![(2, "row.never-started")],
+        ),
+        (
+            "cases/after-62518995476-typed-timeout.psv",
+            0,
+            vec![(2, "row.column")],
+        ),
+        (
+            "cases/after-67593410205-steps.psv",
+            2,
+            vec![(2, "row.column")],
+        ),
+    ] {
+        let intake = take(&mut meter, file, "UTC");
+        assert_eq!(codes(&intake), expected, "{file}");
+        assert_eq!(intake.judged.steps, steps, "{file}");
+        assert_eq!(intake.taken.new, 0, "{file}");
+    }
+    let overrides = Overrides {
+        zone: Some("UTC".parse().unwrap()),
+        cluster: Some("cases".to_owned()),
+        account: Some("acct".to_owned()),
+    };
+    let bytes =
+        fs::read(Path::new(FIXTURES).join("cases/after-62518995476-typed-timeout.psv")).unwrap();
+    let intake = meter
+        .take(Path::new("f"), &bytes, &overrides, at(NOW))
+        .unwrap();
+    assert_eq!(intake.taken.new, 1);
+    let run = &meter.spool.books[&order("acct")].runs;
+    let (name, known) = run.iter().next().unwrap();
+    assert_eq!(name, "slurm:cases/44727703@1787982751");
+    assert_eq!(
+        (known.facts.seconds, known.facts.state.as_str()),
+        (43_218, "TIMEOUT")
+    );
+}
+
+#[test]
+fn the_demo_exports_carry_their_traps() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let east = take(&mut meter, "east1-2026-09.psv", "UTC");
+    assert_eq!(
+        codes(&east),
+        [
+            (29, "row.array-root"),
+            (33, "row.never-started"),
+            (35, "row.no-gpus"),
+            (36, "row.account"),
+            (37, "row.gres-type"),
+            (38, "row.gres-type"),
+            (39, "row.state"),
+            (45, "row.open"),
+        ]
+    );
+    assert_eq!(
+        (
+            east.judged.steps,
+            east.judged.repeated,
+            east.judged.remarks.len()
+        ),
+        (3, 1, 1)
+    );
+    let again = take(&mut meter, "east1-2026-10.psv", "UTC");
+    assert_eq!(codes(&again), [(8, "row.no-use")]);
+    assert_eq!((again.taken.known, again.taken.changed), (1, 0));
+    let west1 = take(&mut meter, "west1-2026-10.psv", "+08:00");
+    assert_eq!(
+        (codes(&west1), west1.taken.new, west1.judged.steps),
+        (vec![], 7, 1)
+    );
+    let west2 = take(&mut meter, "west2-2026-10.json", "UTC");
+    assert_eq!(
+        codes(&west2),
+        [
+            (6, "row.array-root"),
+            (7, "row.never-started"),
+            (8, "row.open"),
+            (10, "row.no-gpus"),
+            (11, "row.malformed"),
+        ]
+    );
+    assert_eq!(west2.taken.new, 6);
+}
+
+#[test]
+fn receipts_state_every_metered_second_once_and_keep_the_rules_of_a_receipt() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    for (file, zone) in [
+        ("east1-2026-09.psv", "UTC"),
+        ("east1-2026-10.psv", "UTC"),
+        ("west1-2026-10.psv", "+08:00"),
+        ("west2-2026-10.json", "UTC"),
+    ] {
+        take(&mut meter, file, zone);
+    }
+    let receipts = signed(&mut meter);
+    let mut stated: BTreeMap<String, i64> = BTreeMap::new();
+    let mut free_from: BTreeMap<(OrderId, verifier::id::SiteId, verifier::id::GpuModel), i64> =
+        BTreeMap::new();
+    for r in &receipts {
+        let free = free_from
+            .entry((r.sub, r.site, r.gpu_model.clone()))
+            .or_default();
+        assert!(*free <= r.start, "{} overlaps", r.jti);
+        *free = r.end;
+        assert!(r.gpu_seconds <= i64::from(r.gpu_count) * (r.end - r.start));
+        assert_eq!(r.start / 3600, (r.end - 1) / 3600);
+        assert!(r.iat >= r.end - 5);
+        for job in &r.jobs {
+            *stated.entry(job.run.clone()).or_default() += job.gpu_seconds;
+        }
+    }
+    let runs = meter.spool.books.values().flat_map(|book| &book.runs);
+    let metered: BTreeMap<String, i64> = runs
+        .map(|(name, run)| {
+            (
+                name.clone(),
+                run.facts.seconds * i64::from(*run.facts.gpus.values().next().unwrap()),
+            )
+        })
+        .collect();
+    assert_eq!(stated, metered);
+    let total = |account: &str| -> i64 {
+        receipts
+            .iter()
+            .filter(|r| r.sub == order(account))
+            .map(|r| r.gpu_seconds)
+            .sum()
+    };
+    // Counted by hand from the exports: 8 × 20012 + 4 × 5400 + 9 × 2700 + 8 × 18300 + 16 × 72000.
+    assert_eq!(
+        total("acct-a"),
+        160_096 + 21_600 + 24_300 + 146_400 + 1_152_000
+    );
+    // 26 h of 8 and 1.5 h of 4, and 3.5 h of 8 over the month's end.
+    assert_eq!(total("acct-d"), (26 * 8 + 6 + 28) * 3600);
+    let hour: Vec<_> = receipts.iter().filter(|r| r.jobs.len() > 8).collect();
+    assert_eq!(
+        (hour.len(), hour[0].gpu_count, hour[0].jobs.len()),
+        (1, 1, 14)
+    );
+}
+
+#[test]
+fn an_overlapping_export_states_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..3 {
+        let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+        take(&mut meter, "east1-2026-09.psv", "UTC");
+        let before = pending(&meter).len();
+        let after = signed(&mut meter).len();
+        assert_eq!(before == after, round > 0);
+    }
+}
+
+#[test]
+fn a_kill_between_receipts_and_runs_states_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), false, "http://h");
+    let mut meter = Meter::open(config.clone()).unwrap();
+    take(&mut meter, "east1-2026-09.psv", "UTC");
+    let count = signed(&mut meter).len();
+    drop(meter);
+    for account in ["acct-a", "acct-b", "acct-c"] {
+        fs::remove_file(
+            config
+                .spool
+                .join(order(account).to_string())
+                .join("runs.json"),
+        )
+        .unwrap();
+    }
+    let mut meter = Meter::open(config).unwrap();
+    assert_eq!(take(&mut meter, "east1-2026-09.psv", "UTC").taken.known, 0);
+    assert_eq!(signed(&mut meter).len(), count);
+}
+
+#[test]
+fn a_running_job_that_ended_with_less_is_corrected() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), true, "http://h")).unwrap();
+    take(&mut meter, "east1-2026-09.psv", "UTC");
+    let first = signed(&mut meter);
+    let intake = take(&mut meter, "east1-2026-10.psv", "UTC");
+    assert_eq!((intake.taken.changed, intake.taken.known), (1, 1));
+    let all = signed(&mut meter);
+    let corrections: Vec<&Claims> = all.iter().filter(|r| r.kind == Kind::Correction).collect();
+    // 17:05 to 18:00 and 18:00 to 18:30 of 2026-09-30 were stated too much.
+    assert_eq!(
+        corrections
+            .iter()
+            .map(|r| (r.gpu_count, r.gpu_seconds))
+            .collect::<Vec<_>>(),
+        [(8, 2400), (0, 0)]
+    );
+    for correction in corrections {
+        let original = first
+            .iter()
+            .find(|r| Some(&r.jti) == correction.corrects.as_ref())
+            .unwrap();
+        assert_eq!(
+            (original.start, original.end),
+            (correction.start, correction.end)
+        );
+    }
+    // An export older than what is known changes nothing.
+    let stale = take(&mut meter, "east1-2026-09.psv", "UTC");
+    assert_eq!(stale.taken.changed, 0);
+    assert_eq!(signed(&mut meter).len(), all.len());
+}
+
+#[test]
+fn a_run_found_late_corrects_the_hours_that_were_stated_without_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let head = "JobID|Cluster|Account|State|Start|End|ElapsedRaw|AllocTRES\n";
+    let row = |job: u32, start: &str, end: &str, seconds: u32| {
+        format!(
+            "{job}|east1|acct-a|COMPLETED|2026-10-05T{start}|2026-10-05T{end}|{seconds}|gres/gpu:h200=2\n"
+        )
+    };
+    let first = format!("{head}{}", row(1, "10:10:00", "10:40:00", 1800));
+    let both = format!("{first}{}", row(2, "10:30:00", "11:30:00", 3600));
+    let overrides = Overrides::default();
+    meter
+        .take(Path::new("f"), first.as_bytes(), &overrides, at(NOW))
+        .unwrap();
+    signed(&mut meter);
+    meter
+        .take(Path::new("f"), both.as_bytes(), &overrides, at(NOW))
+        .unwrap();
+    let all = signed(&mut meter);
+    let figures: Vec<_> = all
+        .iter()
+        .map(|r| (r.kind, r.end - r.start, r.gpu_count, r.gpu_seconds))
+        .collect();
+    assert_eq!(
+        figures,
+        [
+            (Kind::Usage, 1800, 2, 3600),
+            (Kind::Correction, 1800, 4, 4800),
+            (Kind::Usage, 1200, 2, 2400),
+            (Kind::Usage, 1800, 2, 3600),
+        ]
+    );
+}
+
+#[test]
+fn a_truncated_export_beside_a_whole_one_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let head =
+        "JobID|Cluster|Account|State|Start|End|ElapsedRaw|AllocTRES\n7|east1|acct-a|COMPLETED|";
+    let whole = format!("{head}2026-10-05T10:00:00|2026-10-05T12:00:00|7200|gres/gpu:h200=2\n");
+    let cut = format!("{head}2026-10-05T11:00:00|2026-10-05T12:00:00|3600|gres/gpu:h200=2\n");
+    let overrides = Overrides::default();
+    meter
+        .take(Path::new("f"), whole.as_bytes(), &overrides, at(NOW))
+        .unwrap();
+    let intake = meter
+        .take(Path::new("f"), cut.as_bytes(), &overrides, at(NOW))
+        .unwrap();
+    assert_eq!(intake.taken.refused[0].code, RowCode::Truncated);
+}
+
+#[test]
+fn a_text_export_without_a_zone_is_refused_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = settings(folder.path(), false, "http://h");
+    config.zone = None;
+    let mut meter = Meter::open(config).unwrap();
+    let answer = meter.take(
+        Path::new("f"),
+        b"JobID|State\n",
+        &Overrides::default(),
+        at(NOW),
+    );
+    assert!(matches!(answer, Err(Fault::NoZone(_))));
+}
+
+#[test]
+fn two_meters_cannot_work_in_one_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = settings(folder.path(), false, "http://h");
+    let _first = Meter::open(config.clone()).unwrap();
+    assert!(matches!(Meter::open(config), Err(Fault::Locked(_))));
+}
+
+#[test]
+fn the_example_settings_load_and_an_unknown_key_does_not() {
+    let path = Path::new(FIXTURES).join("meter.example.toml");
+    let config = read_config(&path).unwrap();
+    assert_eq!(config.spool, Path::new(FIXTURES).join("spool"));
+    let text = fs::read_to_string(&path)
+        .unwrap()
+        .replace("interim", "interrim");
+    assert!(
+        Config::parse(&text, Path::new("/"))
+            .unwrap_err()
+            .contains("interrim")
+    );
+}
+
+/// How the small exchange misbehaves.
+#[derive(Default)]
+struct Mood {
+    /// Requests to answer 503 before the first good one.
+    busy: u32,
+    /// Requests to work through and then hang up on.
+    lost_answers: u32,
+}
+
+/// One chain an order: what DESIGN §5 demands of `seq`, `prev` and repetition, and a site of 32 GPUs.
+#[derive(Default)]
+struct Chains {
+    heads: BTreeMap<OrderId, (u64, Option<Sha256Hash>)>,
+    accepted: BTreeSet<String>,
+    claims: Vec<Claims>,
+    requests: u32,
+}
+
+impl Chains {
+    fn judge(&mut self, n: usize, jws: &str, key: &PublicKey) -> String {
+        let (input, signature) = jws.rsplit_once('.').unwrap();
+        let bytes =
+            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature);
+        assert!(key.verify(input.as_bytes(), &bytes.unwrap().try_into().unwrap()));
+        if self.accepted.contains(jws) {
+            return format!("{{\"line\":{n},\"outcome\":\"known\",\"seq\":1}}\n");
+        }
+        let claims = claims::read(jws).unwrap();
+        let head = self.heads.entry(claims.sub).or_default();
+        if (claims.seq, claims.prev) != *head {
+            let prev = head
+                .1
+                .map_or(String::new(), |prev| format!(",\"prev\":\"{prev}\""));
+            return format!(
+                "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.chain\",\"detail\":\"\",\"expected\":{{\"seq\":{}{prev}}}}}\n",
+                head.0
+            );
+        }
+        if claims.gpu_count > 32 {
+            return format!(
+                "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.capacity\",\"detail\":\"40 over 32\"}}\n"
+            );
+        }
+        *head = (claims.seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
+        self.accepted.insert(jws.to_owned());
+        self.claims.push(claims);
+        format!("{{\"line\":{n},\"outcome\":\"accepted\",\"seq\":1}}\n")
+    }
+}
+
+/// Reads a request and returns its body.
+fn request(reader: &mut impl BufRead) -> Vec<u8> {
+    let mut length = 0;
+    let mut line = String::new();
+    while reader.read_line(&mut line).unwrap_or(0) > 2 {
+        let lower = line.to_ascii_lowercase();
+        if let Some(value) = lower.strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        line.clear();
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).unwrap();
+    body
+}
+
+/// Listens on a port of its own until the test ends.
+fn exchange(mut mood: Mood) -> (String, Arc<Mutex<Chains>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let chains = Arc::new(Mutex::new(Chains::default()));
+    let shared = chains.clone();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut reader = BufReader::new(stream.unwrap());
+            let body = request(&mut reader);
+            let mut chains = shared.lock().unwrap();
+            chains.requests += 1;
+            let (status, answer) = if mood.busy > 0 {
+                mood.busy -= 1;
+                ("503 Service Unavailable", String::new())
+            } else {
+                let text = String::from_utf8(body).unwrap();
+                let key = *signer().public();
+                (
+                    "200 OK",
+                    text.lines()
+                        .enumerate()
+                        .map(|(n, jws)| chains.judge(n, jws, &key))
+                        .collect(),
+                )
+            };
+            drop(chains);
+            if status == "200 OK" && mood.lost_answers > 0 {
+                mood.lost_answers -= 1;
+                continue;
+            }
+            let length = answer.len();
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+            );
+            reader
+                .get_mut()
+                .write_all(format!("{head}{answer}").as_bytes())
+                .unwrap();
+        }
+    });
+    (url, chains)
+}
+
+fn deliver(meter: &mut Meter) -> Result<Sent, Fault> {
+    let signer = signer();
+    let issuer = Issuer {
+        config: &meter.config,
+        signer: &signer,
+    };
+    let exchange = Exchange::new(
+        &meter.config.url,
+        "key".to_owned(),
+        Duration::from_millis(1),
+    );
+    send::send(
+        &mut meter.spool,
+        &issuer,
+        &exchange,
+        now,
+        &ProgressBar::hidden(),
+    )
+}
+
+#[test]
+fn busy_exchanges_and_lost_answers_leave_one_whole_chain() {
+    let (url, chains) = exchange(Mood {
+        busy: 2,
+        lost_answers: 1,
+    });
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    take(&mut meter, "east1-2026-09.psv", "UTC");
+    let count = signed(&mut meter).len();
+    let sent = deliver(&mut meter).unwrap();
+    assert_eq!(
+        (sent.accepted, sent.known, sent.refused.len()),
+        (0, count as u64, 0)
+    );
+    assert_eq!((meter.pending(), chains.lock().unwrap().requests), (0, 4));
+}
+
+#[test]
+fn a_refused_receipt_leaves_the_rest_of_its_chain_whole() {
+    let (url, chains) = exchange(Mood::default());
+    let folder = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    take(&mut meter, "west1-2026-10.psv", "+08:00");
+    let count = signed(&mut meter).len();
+    let sent = deliver(&mut meter).unwrap();
+    assert_eq!((sent.refused.len(), sent.accepted), (1, count as u64 - 1));
+    assert_eq!(sent.refused[0].2, "receipt.capacity");
+    assert_eq!(meter.pending(), 0);
+    drop(meter);
+    // Another start neither repeats it by itself nor breaks the chain; on demand it is planned again.
+    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    take(&mut meter, "west1-2026-10.psv", "+08:00");
+    assert_eq!(signed(&mut meter).len(), 0);
+    meter.drop_refused();
+    assert_eq!(signed(&mut meter).len(), 1);
+    assert_eq!(deliver(&mut meter).unwrap().refused.len(), 1);
+    assert_eq!(chains.lock().unwrap().claims.len(), count - 1);
+}
+
+#[test]
+fn a_meter_that_lost_its_spool_signs_again_from_the_expected_head() {
+    let (url, chains) = exchange(Mood::default());
+    let first = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(first.path(), false, &url)).unwrap();
+    take(&mut meter, "east1-2026-10.psv", "UTC");
+    signed(&mut meter);
+    deliver(&mut meter).unwrap();
+    let before = chains.lock().unwrap().claims.len();
+    let second = tempfile::tempdir().unwrap();
+    let mut meter = Meter::open(settings(second.path(), false, &url)).unwrap();
+    take(&mut meter, "west2-2026-10.json", "UTC");
+    take(&mut meter, "east1-2026-09.psv", "UTC");
+    let count = signed(&mut meter).len();
+    let sent = deliver(&mut meter).unwrap();
+    assert!(sent.signed_again > 0);
+    assert_eq!(sent.accepted, count as u64);
+    // This exchange does not check overlaps; the real one refuses each receipt of a period that is taken.
+    assert_eq!(chains.lock().unwrap().claims.len(), before + count);
+}
+
+#[test]
+fn an_exchange_that_is_away_leaves_everything_in_the_spool() {
+    let folder = tempfile::tempdir().unwrap();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &format!("http://{port}"))).unwrap();
+    take(&mut meter, "west2-2026-10.json", "UTC");
+    let count = signed(&mut meter).len();
+    assert!(matches!(deliver(&mut meter), Err(Fault::Unreachable(_))));
+    assert_eq!(meter.pending(), count);
+}

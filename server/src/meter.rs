@@ -6,14 +6,14 @@
 //! meter again on the same or an overlapping export counts no second twice.
 
 pub mod chain;
-pub mod claims;
+mod command;
 pub mod config;
 pub mod fault;
 pub mod gres;
 pub mod intake;
 pub mod issue;
 pub mod json;
-pub mod keygen;
+mod keygen;
 pub mod merge;
 pub mod row;
 pub mod run;
@@ -24,20 +24,18 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+pub use command::{Command, read_config, read_signer, run};
 
-use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
 use indicatif::{ProgressBar, ProgressStyle};
 use verifier::id::{DocumentDigest, OrderId};
-use verifier::time::Timestamp;
+use verifier::signature::Signer;
 
-use crate::keys::{self, SigningKey};
+use crate::clock::Clock;
 use chain::Plan;
-use claims::Signer;
 use config::{Config, Zone};
 use fault::Fault;
 use intake::Taken;
@@ -49,118 +47,6 @@ use spool::Spool;
 
 /// The first wait after a failed request; it doubles from there.
 const PAUSE: Duration = Duration::from_millis(500);
-
-/// 9999-01-01T00:00:00Z: a clock beyond it is broken.
-const YEAR_9999: i64 = 253_370_764_800;
-
-/// Turns a scheduler's exports into signed receipts and sends them.
-#[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
-pub struct Command {
-    #[command(subcommand)]
-    action: Option<Action>,
-    #[command(flatten)]
-    work: Work,
-}
-
-#[derive(Debug, Subcommand)]
-enum Action {
-    /// Makes a receipt key and prints what the exchange registers.
-    Keygen(keygen::Keygen),
-}
-
-#[derive(Debug, Args)]
-struct Work {
-    /// The provider's settings.
-    #[arg(long, default_value = "meter.toml", env = "QUAN_METER_CONFIG")]
-    config: PathBuf,
-    /// The zone of the process that ran sacct, UTC or an offset like +08:00; overrides the settings.
-    #[arg(long)]
-    zone: Option<Zone>,
-    /// The cluster of rows without a Cluster column.
-    #[arg(long)]
-    cluster: Option<String>,
-    /// The account of rows without an Account column.
-    #[arg(long)]
-    account: Option<String>,
-    /// Shows what would be signed; writes, signs and sends nothing.
-    #[arg(long)]
-    dry_run: bool,
-    /// Signs and keeps, but does not send.
-    #[arg(long, conflicts_with = "dry_run")]
-    no_send: bool,
-    /// Plans anew what the exchange refused earlier.
-    #[arg(long)]
-    retry_refused: bool,
-    /// Exports: `sacct --parsable2` with a header, or `sacct --json`. None: sends what waits in the spool.
-    exports: Vec<PathBuf>,
-}
-
-/// Runs `quan meter`: 0 all is stated and sent, 1 the exchange refused a receipt, 2 it could not be done.
-#[must_use]
-#[expect(clippy::print_stderr, reason = "a command's faults go to the terminal")]
-pub fn run(command: &Command) -> ExitCode {
-    let done = match &command.action {
-        Some(Action::Keygen(keygen)) => keygen.run(now()).map(|()| true),
-        None => command.work.run(),
-    };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(1),
-        Err(fault) => {
-            eprintln!("quan meter: {fault}");
-            ExitCode::from(2)
-        }
-    }
-}
-
-impl Work {
-    /// Returns whether no receipt was refused.
-    fn run(&self) -> Result<bool, Fault> {
-        let config = read_config(&self.config)?;
-        let spool = if self.dry_run {
-            Spool::look(&config.spool)?
-        } else {
-            Spool::open(&config.spool)?
-        };
-        let mut meter = Meter { config, spool };
-        if self.retry_refused {
-            meter.drop_refused();
-        }
-        for path in &self.exports {
-            let bytes = fs::read(path).map_err(|error| Fault::File(path.clone(), error))?;
-            let intake = meter.take(path, &bytes, &self.overrides(), now())?;
-            table::intake(path, &intake);
-        }
-        let plans = meter.plan();
-        table::plans(&plans);
-        if self.dry_run {
-            return Ok(true);
-        }
-        let signer = read_signer(&meter.config.key_file)?;
-        meter.sign(&signer, &plans, now())?;
-        if self.no_send {
-            return Ok(true);
-        }
-        let sent = meter.send(&signer, &api_key(&meter.config)?)?;
-        table::sent(&sent);
-        Ok(sent.refused.is_empty())
-    }
-
-    fn overrides(&self) -> Overrides {
-        let Self {
-            zone,
-            cluster,
-            account,
-            ..
-        } = self;
-        Overrides {
-            zone: *zone,
-            cluster: cluster.clone(),
-            account: account.clone(),
-        }
-    }
-}
 
 /// What is said about an export beside the settings.
 #[derive(Debug, Clone, Default)]
@@ -186,15 +72,20 @@ pub struct Intake {
 pub struct Meter {
     config: Config,
     spool: Spool,
+    clock: Clock,
 }
 
 impl Meter {
     /// Opens the meter of a provider, and locks its spool.
     /// # Errors
     /// [`Fault`]
-    pub fn open(config: Config) -> Result<Self, Fault> {
+    pub fn open(config: Config, clock: Clock) -> Result<Self, Fault> {
         let spool = Spool::open(&config.spool)?;
-        Ok(Self { config, spool })
+        Ok(Self {
+            config,
+            spool,
+            clock,
+        })
     }
 
     /// Reads an export and takes over its runs, in memory.
@@ -205,7 +96,6 @@ impl Meter {
         path: &Path,
         bytes: &[u8],
         overrides: &Overrides,
-        now: Timestamp,
     ) -> Result<Intake, Fault> {
         // Job names may hold any bytes; nothing that is metered does.
         let text = String::from_utf8_lossy(bytes);
@@ -216,7 +106,7 @@ impl Meter {
             declared = self.declared(path, overrides)?;
             sacct::read(&text, &declared)
         };
-        let mut judged = run::judge(listing, &self.config, now);
+        let mut judged = run::judge(listing, &self.config, self.clock.now()?);
         let runs = std::mem::take(&mut judged.runs);
         let taken = intake::take(&mut self.spool.books, runs, DocumentDigest::of(bytes));
         Ok(Intake { judged, taken })
@@ -257,17 +147,13 @@ impl Meter {
 
     /// Signs what was planned and keeps it; from here on a kill loses nothing.
     /// # Errors
-    /// [`Fault::File`], [`Fault::Claims`]
-    pub fn sign(
-        &mut self,
-        signer: &Signer,
-        plans: &BTreeMap<OrderId, Plan>,
-        now: Timestamp,
-    ) -> Result<(), Fault> {
+    /// [`Fault::File`], [`Fault::Receipt`]
+    pub fn sign(&mut self, signer: &Signer, plans: &BTreeMap<OrderId, Plan>) -> Result<(), Fault> {
         let issuer = Issuer {
             config: &self.config,
             signer,
         };
+        let now = self.clock.now()?;
         let total = plans.values().map(|plan| plan.drafts.len()).sum();
         let bar = bar(total, "signed");
         for (order, plan) in plans {
@@ -292,7 +178,7 @@ impl Meter {
         };
         let exchange = Exchange::new(&self.config.url, api_key.to_owned(), PAUSE);
         let bar = bar(self.pending(), "answered");
-        let sent = send::send(&mut self.spool, &issuer, &exchange, now, &bar);
+        let sent = send::send(&mut self.spool, &issuer, &exchange, &self.clock, &bar);
         bar.finish_and_clear();
         sent
     }
@@ -316,41 +202,4 @@ fn bar(total: usize, what: &'static str) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
-}
-
-fn now() -> Timestamp {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let unix = i64::try_from(since.as_secs())
-        .unwrap_or(i64::MAX)
-        .min(YEAR_9999);
-    Timestamp::new(unix).expect("0 to the year 9999")
-}
-
-/// Reads a `meter.toml`.
-/// # Errors
-/// [`Fault::File`], [`Fault::Config`]
-pub fn read_config(path: &Path) -> Result<Config, Fault> {
-    let text = fs::read_to_string(path).map_err(|error| Fault::File(path.to_owned(), error))?;
-    let folder = path.parent().unwrap_or(Path::new(""));
-    Config::parse(&text, folder).map_err(|why| Fault::Config(path.to_owned(), why))
-}
-
-/// Reads a receipt key.
-/// # Errors
-/// [`Fault::Key`]
-pub fn read_signer(path: &Path) -> Result<Signer, Fault> {
-    let key = SigningKey::from_seed(&keys::seed(path)?);
-    let damaged = || keys::Fault::Damaged(path.to_owned());
-    Ok(key.and_then(Signer::new).ok_or_else(damaged)?)
-}
-
-fn api_key(config: &Config) -> Result<String, Fault> {
-    if let Ok(key) = std::env::var("QUAN_API_KEY") {
-        return Ok(key);
-    }
-    let path = config.api_key_file.as_ref().ok_or(Fault::NoApiKey)?;
-    let text = fs::read_to_string(path).map_err(|error| Fault::File(path.clone(), error))?;
-    Ok(text.trim().to_owned())
 }

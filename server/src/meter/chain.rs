@@ -33,7 +33,7 @@ pub enum Standing {
 #[serde(deny_unknown_fields)]
 pub struct Record {
     /// Its number in the exchange's chain; a pending one's may still change.
-    pub seq: u64,
+    pub seq: u32,
     /// The index of the receipt that it corrects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub corrects: Option<usize>,
@@ -58,7 +58,7 @@ pub struct Record {
 #[serde(deny_unknown_fields)]
 pub struct Chain {
     /// The `seq` of the next receipt.
-    pub seq: u64,
+    pub seq: u32,
     /// Its `prev`.
     pub prev: Option<Sha256Hash>,
     /// The receipts; an index into them names one for good.

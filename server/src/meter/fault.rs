@@ -4,6 +4,9 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use verifier::refusal::Refusal;
+
+use crate::clock::ClockFault;
 use crate::keys;
 
 /// Why the meter stopped. Nothing that was signed is lost by it: the spool goes on where it was.
@@ -33,8 +36,12 @@ pub enum Fault {
     Unjudged(String),
     /// A chain that does not get on: the exchange and the spool disagree about its head.
     Stuck(String),
-    /// Claims that cannot be written.
-    Claims(serde_json::Error),
+    /// A receipt that breaks a rule of its own: a mistake in this meter or its spool.
+    Receipt(Box<Refusal>),
+    /// The machine's clock.
+    Clock(ClockFault),
+    /// What is kept cannot be written as JSON.
+    Json(serde_json::Error),
 }
 
 impl fmt::Display for Fault {
@@ -77,7 +84,9 @@ impl fmt::Display for Fault {
                 f,
                 "the chain of {order} does not get on; does another meter sign for this order?"
             ),
-            Self::Claims(error) => write!(f, "claims cannot be written: {error}"),
+            Self::Receipt(refusal) => write!(f, "a receipt would be refused: {refusal}"),
+            Self::Clock(fault) => fault.fmt(f),
+            Self::Json(error) => write!(f, "the spool cannot be written: {error}"),
         }
     }
 }
@@ -87,7 +96,9 @@ impl std::error::Error for Fault {
         match self {
             Self::File(_, error) => Some(error),
             Self::Key(fault) => Some(fault),
-            Self::Claims(error) => Some(error),
+            Self::Receipt(refusal) => Some(refusal),
+            Self::Clock(fault) => Some(fault),
+            Self::Json(error) => Some(error),
             Self::Config(..)
             | Self::NoZone(_)
             | Self::NotAnExport(..)
@@ -110,6 +121,18 @@ impl From<keys::Fault> for Fault {
 
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Self {
-        Self::Claims(error)
+        Self::Json(error)
+    }
+}
+
+impl From<ClockFault> for Fault {
+    fn from(fault: ClockFault) -> Self {
+        Self::Clock(fault)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Receipt(Box::new(refusal))
     }
 }

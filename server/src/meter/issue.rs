@@ -2,17 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use verifier::id::{DocumentDigest, OrderId, Sha256Hash};
+use verifier::id::{DocumentDigest, OrderId, PartyId, Sha256Hash};
+use verifier::money::GpuSeconds;
+use verifier::receipt::{
+    self, Claims, ComputeUsage, Job, Jti, KeyRegistration, KeyUse, Kind, UnverifiedReceipt,
+};
+use verifier::refusal::{Code, Refusal};
+use verifier::signature::Signer;
 use verifier::time::Timestamp;
 
 use super::chain::{Chain, Draft, Standing};
-use super::claims::{self, Claims, Kind, RECEIPT, Signer};
 use super::config::Config;
 use super::fault::Fault;
 use super::intake::OrderBook;
+use super::merge::Share;
 
 /// Where a chain goes on: the next `seq` and `prev`.
-pub type Head = (u64, Option<Sha256Hash>);
+pub type Head = (u32, Option<Sha256Hash>);
 
 /// Whoever signs receipts: the provider's settings and its key.
 pub struct Issuer<'a> {
@@ -22,10 +28,28 @@ pub struct Issuer<'a> {
     pub signer: &'a Signer,
 }
 
+/// What an exchange needs to register a receipt key: the public JWK, its thumbprint and the proof (DESIGN §5).
+#[must_use]
+pub fn registration(signer: &Signer, iss: PartyId, aud: &str, iat: Timestamp) -> serde_json::Value {
+    let claims = KeyRegistration {
+        iss,
+        aud: aud.to_owned(),
+        key_use: KeyUse::Receipt,
+        iat,
+    };
+    let public = signer.public();
+    serde_json::json!({
+        "use": KeyUse::Receipt,
+        "jwk": { "crv": "Ed25519", "kty": "OKP", "x": public.x() },
+        "kid": public.kid(),
+        "proof": receipt::sign(&claims, signer),
+    })
+}
+
 impl Issuer<'_> {
     /// Signs drafts behind the head of an order's chain; they wait in its outbox.
     /// # Errors
-    /// [`Fault::Claims`]
+    /// [`Fault::Receipt`] if it breaks a rule that needs no book
     pub fn sign(
         &self,
         order: OrderId,
@@ -34,44 +58,55 @@ impl Issuer<'_> {
         now: Timestamp,
     ) -> Result<(), Fault> {
         for draft in drafts {
-            let claims = self.claims(order, book, draft, now);
-            let jws = self.signer.sign(RECEIPT, &claims)?;
-            book.chain.push(draft, jws);
+            let claims = self.claims(order, book, draft, now)?;
+            // The exchange would refuse it for the same reason; a meter's mistake must not become a signed statement.
+            claims.check_alone()?;
+            book.chain.push(draft, receipt::sign(&claims, self.signer));
         }
         Ok(())
     }
 
-    fn claims(&self, order: OrderId, book: &OrderBook, draft: &Draft, now: Timestamp) -> Claims {
+    fn claims(
+        &self,
+        order: OrderId,
+        book: &OrderBook,
+        draft: &Draft,
+        now: Timestamp,
+    ) -> Result<ComputeUsage, Fault> {
         let Draft {
             stream: (site, gpu_model),
             piece,
             corrects,
         } = draft;
         let (kind, corrects) = corrected(order, &book.chain, *corrects);
-        let runs = || piece.jobs.iter().map(|job| job.run.as_str());
-        Claims {
+        let runs = || piece.jobs.iter().map(|share| &*share.run);
+        let inputs = self.inputs(book, runs());
+        Ok(ComputeUsage {
             iss: self.config.issuer,
             aud: self.config.audience.clone(),
             sub: order,
             seq: book.chain.seq,
             prev: book.chain.prev,
-            jti: jti(order, book.chain.seq),
-            iat: now.unix(),
+            jti: Jti {
+                order,
+                seq: book.chain.seq,
+            },
+            iat: now,
             kind,
             corrects,
             site: *site,
             gpu_model: gpu_model.clone(),
             gpu_count: piece.gpu_count,
-            start: piece.start.unix(),
-            end: piece.end.unix(),
-            gpu_seconds: piece.gpu_seconds,
-            jobs: piece.jobs.clone(),
-            inputs: self.inputs(book, runs()),
+            start: piece.start,
+            end: piece.end,
+            gpu_seconds: gpu_seconds(piece.gpu_seconds)?,
+            jobs: piece.jobs.iter().map(job).collect::<Result<_, _>>()?,
+            inputs: (!inputs.is_empty()).then_some(inputs),
             export: book.export_of(runs()),
             energy_wh: None,
             util_bp: None,
             devices: None,
-        }
+        })
     }
 
     fn inputs<'r>(
@@ -94,7 +129,7 @@ impl Issuer<'_> {
 
     /// Signs everything that waits in an outbox again, from `head` on.
     /// # Errors
-    /// [`Fault::Claims`], [`Fault::Stuck`] for bytes that are no receipt of ours
+    /// [`Fault::Receipt`] for bytes that are no receipt of ours
     pub fn sign_again(
         &self,
         order: OrderId,
@@ -105,13 +140,16 @@ impl Issuer<'_> {
         (chain.seq, chain.prev) = head;
         let mut signed = BTreeMap::new();
         for (index, jws) in std::mem::take(&mut chain.outbox) {
-            let mut claims = claims::read(&jws).ok_or_else(|| Fault::Stuck(order.to_string()))?;
+            let mut claims = usage(&jws)?;
             let first = chain.receipts.get(index).and_then(|record| record.corrects);
             (claims.kind, claims.corrects) = corrected(order, chain, first);
             (claims.seq, claims.prev) = (chain.seq, chain.prev);
-            claims.jti = jti(order, chain.seq);
-            claims.iat = now.unix();
-            let jws = self.signer.sign(RECEIPT, &claims)?;
+            claims.jti = Jti {
+                order,
+                seq: chain.seq,
+            };
+            claims.iat = now;
+            let jws = receipt::sign(&claims, self.signer);
             if let Some(record) = chain.receipts.get_mut(index) {
                 record.seq = chain.seq;
             }
@@ -123,14 +161,45 @@ impl Issuer<'_> {
     }
 }
 
-fn jti(order: OrderId, seq: u64) -> String {
-    format!("{order}.{seq}")
+fn job(share: &Share) -> Result<Job, Fault> {
+    Ok(Job {
+        run: share.run.to_string(),
+        state: share.state.as_str().to_owned(),
+        gpu_seconds: gpu_seconds(share.gpu_seconds)?,
+    })
+}
+
+fn gpu_seconds(seconds: i64) -> Result<GpuSeconds, Fault> {
+    let too_many = |_| Refusal::new(Code::AmountOverflow, format!("{seconds} GPU-seconds"));
+    Ok(GpuSeconds::new(seconds).map_err(too_many)?)
+}
+
+/// Reads the claims of a receipt that this meter signed.
+/// # Errors
+/// [`Fault::Receipt`]
+pub fn usage(jws: &str) -> Result<ComputeUsage, Fault> {
+    match UnverifiedReceipt::parse(jws)?.claims() {
+        Claims::Usage(usage) => Ok(usage.clone()),
+        Claims::Delivery(_)
+        | Claims::Acceptance(_)
+        | Claims::Capacity(_)
+        | Claims::Registration(_) => {
+            let sentence = "the spool holds a statement that is no usage receipt";
+            Err(Refusal::new(Code::ReceiptMalformed, sentence).into())
+        }
+    }
 }
 
 /// A correction of what the exchange refused states its period for the first time.
-fn corrected(order: OrderId, chain: &Chain, first: Option<usize>) -> (Kind, Option<String>) {
+fn corrected(order: OrderId, chain: &Chain, first: Option<usize>) -> (Kind, Option<Jti>) {
     match first.and_then(|index| chain.corrected(index)) {
-        Some(record) => (Kind::Correction, Some(jti(order, record.seq))),
+        Some(record) => (
+            Kind::Correction,
+            Some(Jti {
+                order,
+                seq: record.seq,
+            }),
+        ),
         None => (Kind::Usage, None),
     }
 }
@@ -145,10 +214,14 @@ pub enum Verdict {
 }
 
 /// Enters an answer; returns where the chain goes on behind it.
-pub fn enter(chain: &mut Chain, index: usize, verdict: Verdict) -> Option<(Head, String)> {
-    let jws = chain.outbox.remove(&index)?;
-    let claims = claims::read(&jws)?;
-    let record = chain.receipts.get_mut(index)?;
+/// # Errors
+/// [`Fault::Receipt`] for bytes that are no receipt of ours
+pub fn enter(chain: &mut Chain, index: usize, verdict: Verdict) -> Result<Option<Head>, Fault> {
+    let (Some(jws), Some(record)) = (chain.outbox.get(&index), chain.receipts.get_mut(index))
+    else {
+        return Ok(None);
+    };
+    let claims = usage(jws)?;
     let head = match verdict {
         Verdict::Accepted => {
             record.standing = Standing::Accepted;
@@ -160,5 +233,6 @@ pub fn enter(chain: &mut Chain, index: usize, verdict: Verdict) -> Option<(Head,
             (claims.seq, claims.prev)
         }
     };
-    Some((head, jws))
+    chain.outbox.remove(&index);
+    Ok(Some(head))
 }

@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
 use verifier::id::PartyId;
-use verifier::time::Timestamp;
 
-use super::claims::{KEY_REGISTRATION, KeyRegistration, Signer};
 use super::fault::Fault;
+use super::issue::registration;
 use super::read_signer;
+use crate::clock::Clock;
 use crate::keys;
 
 /// Makes an Ed25519 key in a file that nobody else can read.
@@ -34,41 +33,15 @@ impl Keygen {
         clippy::print_stdout,
         reason = "the registration is the command's output"
     )]
-    pub fn run(&self, now: Timestamp) -> Result<(), Fault> {
+    pub fn run(&self, clock: &Clock) -> Result<(), Fault> {
         if self.key_file.exists() {
             let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
             return Err(Fault::File(self.key_file.clone(), exists));
         }
         keys::make(&self.key_file)?;
         let signer = read_signer(&self.key_file)?;
-        println!(
-            "{}",
-            registration(&signer, self.issuer, &self.audience, now)?
-        );
+        let registration = registration(&signer, self.issuer, &self.audience, clock.now()?);
+        println!("{registration}");
         Ok(())
     }
-}
-
-/// What `POST /v1/keys` needs of a receipt key: `{jwk, kid, proof}`.
-/// # Errors
-/// [`Fault::Claims`]
-pub fn registration(
-    signer: &Signer,
-    iss: PartyId,
-    aud: &str,
-    now: Timestamp,
-) -> Result<serde_json::Value, Fault> {
-    let claims = KeyRegistration {
-        iss,
-        aud,
-        purpose: "receipt",
-        iat: now.unix(),
-    };
-    let public = signer.public();
-    Ok(json!({
-        "use": "receipt",
-        "jwk": { "crv": "Ed25519", "kty": "OKP", "x": public.x() },
-        "kid": public.kid(),
-        "proof": signer.sign(KEY_REGISTRATION, &claims)?,
-    }))
 }

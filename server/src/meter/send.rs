@@ -9,11 +9,11 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use serde::Deserialize;
 use verifier::id::{OrderId, Sha256Hash};
-use verifier::time::Timestamp;
 
 use super::fault::Fault;
 use super::issue::{self, Head, Issuer, Verdict};
 use super::spool::Spool;
+use crate::clock::Clock;
 
 /// Receipts in one request.
 const LINES_MAX: usize = 1_000;
@@ -59,7 +59,7 @@ enum Outcome {
 /// Where the exchange's chain of an order goes on.
 #[derive(Debug, Clone, Copy, Deserialize)]
 struct Expected {
-    seq: u64,
+    seq: u32,
     #[serde(default)]
     prev: Option<Sha256Hash>,
 }
@@ -152,7 +152,7 @@ pub struct Sent {
     /// Receipts signed again because the exchange's chain was somewhere else.
     pub signed_again: u64,
     /// Refused: order, number, code, sentence.
-    pub refused: Vec<(OrderId, u64, String, String)>,
+    pub refused: Vec<(OrderId, u32, String, String)>,
 }
 
 /// Sends until every outbox is empty, keeping each answer before the next request.
@@ -162,7 +162,7 @@ pub fn send(
     spool: &mut Spool,
     issuer: &Issuer<'_>,
     exchange: &Exchange,
-    now: fn() -> Timestamp,
+    clock: &Clock,
     bar: &ProgressBar,
 ) -> Result<Sent, Fault> {
     let mut sent = Sent::default();
@@ -179,7 +179,7 @@ pub fn send(
         let answers = exchange.post(&body, batch.len())?;
         let mut round = Round::default();
         for (asked, answer) in batch.iter().zip(answers) {
-            round.answer(spool, asked, answer, &mut sent);
+            round.answer(spool, asked, answer, &mut sent)?;
         }
         for order in &round.orders {
             let got_on = round.judged.contains(order);
@@ -187,7 +187,7 @@ pub fn send(
             *rounds = if got_on { 0 } else { *rounds + 1 };
             if let (Some(head), Some(book)) = (round.heads.get(order), spool.books.get_mut(order)) {
                 sent.signed_again += u64::try_from(book.chain.outbox.len()).unwrap_or(u64::MAX);
-                issuer.sign_again(*order, &mut book.chain, *head, now())?;
+                issuer.sign_again(*order, &mut book.chain, *head, clock.now()?)?;
             }
             // DURABLE: the answers are kept before anything else is sent. Killed before, the same bytes go out again.
             spool.archive(
@@ -250,7 +250,13 @@ struct Round {
 }
 
 impl Round {
-    fn answer(&mut self, spool: &mut Spool, asked: &Asked, answer: Answer, sent: &mut Sent) {
+    fn answer(
+        &mut self,
+        spool: &mut Spool,
+        asked: &Asked,
+        answer: Answer,
+        sent: &mut Sent,
+    ) -> Result<(), Fault> {
         let Asked {
             order,
             index,
@@ -258,7 +264,7 @@ impl Round {
         } = *asked;
         self.orders.insert(order);
         let Some(book) = spool.books.get_mut(&order) else {
-            return;
+            return Ok(());
         };
         let code = answer.code.unwrap_or_default();
         let detail = answer.detail.unwrap_or_default();
@@ -270,7 +276,7 @@ impl Round {
                 } else {
                     &mut sent.known
                 }) += 1;
-                issue::enter(&mut book.chain, index, Verdict::Accepted);
+                issue::enter(&mut book.chain, index, Verdict::Accepted)?;
                 self.accepted.entry(order).or_default().push(jws.clone());
                 self.judged.insert(order);
             }
@@ -283,8 +289,8 @@ impl Round {
                 }
             }
             Outcome::Refused if code.starts_with("receipt.") => {
-                let entered = issue::enter(&mut book.chain, index, Verdict::Refused(code.clone()));
-                if let Some(((seq, prev), _)) = entered {
+                let entered = issue::enter(&mut book.chain, index, Verdict::Refused(code.clone()))?;
+                if let Some((seq, prev)) = entered {
                     sent.refused.push((order, seq, code, detail));
                     self.heads.insert(order, (seq, prev));
                 }
@@ -293,5 +299,6 @@ impl Round {
             // Not a word about the receipt itself: the request's, the caller's or the exchange's own trouble.
             Outcome::Refused => self.unjudged = Some(format!("{code}: {detail}")),
         }
+        Ok(())
     }
 }

@@ -1,15 +1,17 @@
 //! The meter from export to answer, on the fixtures and against a small exchange that keeps the contract of DESIGN §5.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use verifier::id::Sha256Hash;
+use verifier::receipt::{ComputeUsage, Kind, UnverifiedReceipt};
 use verifier::signature::PublicKey;
+use verifier::time::Timestamp;
 
-use super::claims::{self, Claims, Kind};
 use super::row::RowCode;
 use super::*;
 
@@ -61,9 +63,7 @@ fn take(meter: &mut Meter, file: &str, zone: &str) -> Intake {
         cluster: Some("cases".to_owned()),
         account: None,
     };
-    meter
-        .take(Path::new(file), &bytes, &overrides, at(NOW))
-        .unwrap()
+    meter.take(Path::new(file), &bytes, &overrides).unwrap()
 }
 
 fn codes(intake: &Intake) -> Vec<(u64, &'static str)> {
@@ -75,29 +75,33 @@ fn codes(intake: &Intake) -> Vec<(u64, &'static str)> {
         .collect()
 }
 
+fn clock() -> Clock {
+    Clock::fixed(at(NOW))
+}
+
 fn signer() -> Signer {
-    Signer::new(SigningKey::from_seed(&[7; 32]).unwrap()).unwrap()
+    Signer::from_seed(&[7; 32])
 }
 
 /// Everything that waits in the spool, as claims.
-fn pending(meter: &Meter) -> Vec<Claims> {
+fn pending(meter: &Meter) -> Vec<ComputeUsage> {
     let books = meter.spool.books.values();
     books
         .flat_map(|book| book.chain.outbox.values())
-        .map(|jws| claims::read(jws).unwrap())
+        .map(|jws| issue::usage(jws).unwrap())
         .collect()
 }
 
-fn signed(meter: &mut Meter) -> Vec<Claims> {
+fn signed(meter: &mut Meter) -> Vec<ComputeUsage> {
     let plans = meter.plan();
-    meter.sign(&signer(), &plans, at(NOW)).unwrap();
+    meter.sign(&signer(), &plans).unwrap();
     pending(meter)
 }
 
 #[test]
 fn public_records_are_refused_or_taken_row_by_row() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
     for (file, steps, expected) in [
         (
             "cases/after-54553574580-no-gres.psv",
@@ -142,9 +146,7 @@ fn public_records_are_refused_or_taken_row_by_row() {
     };
     let bytes =
         fs::read(Path::new(FIXTURES).join("cases/after-62518995476-typed-timeout.psv")).unwrap();
-    let intake = meter
-        .take(Path::new("f"), &bytes, &overrides, at(NOW))
-        .unwrap();
+    let intake = meter.take(Path::new("f"), &bytes, &overrides).unwrap();
     assert_eq!(intake.taken.new, 1);
     let run = &meter.spool.books[&order("acct")].runs;
     let (name, known) = run.iter().next().unwrap();
@@ -158,7 +160,7 @@ fn public_records_are_refused_or_taken_row_by_row() {
 #[test]
 fn the_demo_exports_carry_their_traps() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
     let east = take(&mut meter, "east1-2026-09.psv", "UTC");
     assert_eq!(
         codes(&east),
@@ -206,7 +208,7 @@ fn the_demo_exports_carry_their_traps() {
 #[test]
 fn receipts_state_every_metered_second_once_and_keep_the_rules_of_a_receipt() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
     for (file, zone) in [
         ("east1-2026-09.psv", "UTC"),
         ("east1-2026-10.psv", "UTC"),
@@ -225,11 +227,11 @@ fn receipts_state_every_metered_second_once_and_keep_the_rules_of_a_receipt() {
             .or_default();
         assert!(*free <= r.start, "{} overlaps", r.jti);
         *free = r.end;
-        assert!(r.gpu_seconds <= i64::from(r.gpu_count) * (r.end - r.start));
-        assert_eq!(r.start / 3600, (r.end - 1) / 3600);
-        assert!(r.iat >= r.end - 5);
+        assert!(r.gpu_seconds.get() <= i64::from(r.gpu_count) * r.span());
+        assert_eq!(r.start.hour(), r.end.after(-1).hour());
+
         for job in &r.jobs {
-            *stated.entry(job.run.clone()).or_default() += job.gpu_seconds;
+            *stated.entry(job.run.clone()).or_default() += job.gpu_seconds.get();
         }
     }
     let runs = meter.spool.books.values().flat_map(|book| &book.runs);
@@ -267,7 +269,7 @@ fn receipts_state_every_metered_second_once_and_keep_the_rules_of_a_receipt() {
 fn an_overlapping_export_states_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     for round in 0..3 {
-        let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+        let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
         take(&mut meter, "east1-2026-09.psv", "UTC");
         let before = pending(&meter).len();
         let after = signed(&mut meter).len();
@@ -279,7 +281,7 @@ fn an_overlapping_export_states_nothing_twice() {
 fn a_kill_between_receipts_and_runs_states_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let config = settings(folder.path(), false, "http://h");
-    let mut meter = Meter::open(config.clone()).unwrap();
+    let mut meter = Meter::open(config.clone(), clock()).unwrap();
     take(&mut meter, "east1-2026-09.psv", "UTC");
     let count = signed(&mut meter).len();
     drop(meter);
@@ -292,7 +294,7 @@ fn a_kill_between_receipts_and_runs_states_nothing_twice() {
         )
         .unwrap();
     }
-    let mut meter = Meter::open(config).unwrap();
+    let mut meter = Meter::open(config, clock()).unwrap();
     assert_eq!(take(&mut meter, "east1-2026-09.psv", "UTC").taken.known, 0);
     assert_eq!(signed(&mut meter).len(), count);
 }
@@ -300,18 +302,19 @@ fn a_kill_between_receipts_and_runs_states_nothing_twice() {
 #[test]
 fn a_running_job_that_ended_with_less_is_corrected() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), true, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), true, "http://h"), clock()).unwrap();
     take(&mut meter, "east1-2026-09.psv", "UTC");
     let first = signed(&mut meter);
     let intake = take(&mut meter, "east1-2026-10.psv", "UTC");
     assert_eq!((intake.taken.changed, intake.taken.known), (1, 1));
     let all = signed(&mut meter);
-    let corrections: Vec<&Claims> = all.iter().filter(|r| r.kind == Kind::Correction).collect();
+    let corrections: Vec<&ComputeUsage> =
+        all.iter().filter(|r| r.kind == Kind::Correction).collect();
     // 17:05 to 18:00 and 18:00 to 18:30 of 2026-09-30 were stated too much.
     assert_eq!(
         corrections
             .iter()
-            .map(|r| (r.gpu_count, r.gpu_seconds))
+            .map(|r| (r.gpu_count, r.gpu_seconds.get()))
             .collect::<Vec<_>>(),
         [(8, 2400), (0, 0)]
     );
@@ -334,7 +337,7 @@ fn a_running_job_that_ended_with_less_is_corrected() {
 #[test]
 fn a_run_found_late_corrects_the_hours_that_were_stated_without_it() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
     let head = "JobID|Cluster|Account|State|Start|End|ElapsedRaw|AllocTRES\n";
     let row = |job: u32, start: &str, end: &str, seconds: u32| {
         format!(
@@ -345,16 +348,16 @@ fn a_run_found_late_corrects_the_hours_that_were_stated_without_it() {
     let both = format!("{first}{}", row(2, "10:30:00", "11:30:00", 3600));
     let overrides = Overrides::default();
     meter
-        .take(Path::new("f"), first.as_bytes(), &overrides, at(NOW))
+        .take(Path::new("f"), first.as_bytes(), &overrides)
         .unwrap();
     signed(&mut meter);
     meter
-        .take(Path::new("f"), both.as_bytes(), &overrides, at(NOW))
+        .take(Path::new("f"), both.as_bytes(), &overrides)
         .unwrap();
     let all = signed(&mut meter);
     let figures: Vec<_> = all
         .iter()
-        .map(|r| (r.kind, r.end - r.start, r.gpu_count, r.gpu_seconds))
+        .map(|r| (r.kind, r.span(), r.gpu_count, r.gpu_seconds.get()))
         .collect();
     assert_eq!(
         figures,
@@ -370,17 +373,17 @@ fn a_run_found_late_corrects_the_hours_that_were_stated_without_it() {
 #[test]
 fn a_truncated_export_beside_a_whole_one_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, "http://h")).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, "http://h"), clock()).unwrap();
     let head =
         "JobID|Cluster|Account|State|Start|End|ElapsedRaw|AllocTRES\n7|east1|acct-a|COMPLETED|";
     let whole = format!("{head}2026-10-05T10:00:00|2026-10-05T12:00:00|7200|gres/gpu:h200=2\n");
     let cut = format!("{head}2026-10-05T11:00:00|2026-10-05T12:00:00|3600|gres/gpu:h200=2\n");
     let overrides = Overrides::default();
     meter
-        .take(Path::new("f"), whole.as_bytes(), &overrides, at(NOW))
+        .take(Path::new("f"), whole.as_bytes(), &overrides)
         .unwrap();
     let intake = meter
-        .take(Path::new("f"), cut.as_bytes(), &overrides, at(NOW))
+        .take(Path::new("f"), cut.as_bytes(), &overrides)
         .unwrap();
     assert_eq!(intake.taken.refused[0].code, RowCode::Truncated);
 }
@@ -390,7 +393,7 @@ fn a_text_export_without_a_zone_is_refused_whole() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = settings(folder.path(), false, "http://h");
     config.zone = None;
-    let mut meter = Meter::open(config).unwrap();
+    let mut meter = Meter::open(config, clock()).unwrap();
     let answer = meter.take(
         Path::new("f"),
         b"JobID|State\n",
@@ -404,8 +407,11 @@ fn a_text_export_without_a_zone_is_refused_whole() {
 fn two_meters_cannot_work_in_one_spool() {
     let folder = tempfile::tempdir().unwrap();
     let config = settings(folder.path(), false, "http://h");
-    let _first = Meter::open(config.clone()).unwrap();
-    assert!(matches!(Meter::open(config), Err(Fault::Locked(_))));
+    let _first = Meter::open(config.clone(), clock()).unwrap();
+    assert!(matches!(
+        Meter::open(config, clock()),
+        Err(Fault::Locked(_))
+    ));
 }
 
 #[test]
@@ -435,22 +441,19 @@ struct Mood {
 /// One chain an order: what DESIGN §5 demands of `seq`, `prev` and repetition, and a site of 32 GPUs.
 #[derive(Default)]
 struct Chains {
-    heads: BTreeMap<OrderId, (u64, Option<Sha256Hash>)>,
+    heads: BTreeMap<OrderId, (u32, Option<Sha256Hash>)>,
     accepted: BTreeSet<String>,
-    claims: Vec<Claims>,
+    claims: Vec<ComputeUsage>,
     requests: u32,
 }
 
 impl Chains {
     fn judge(&mut self, n: usize, jws: &str, key: &PublicKey) -> String {
-        let (input, signature) = jws.rsplit_once('.').unwrap();
-        let bytes =
-            base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, signature);
-        assert!(key.verify(input.as_bytes(), &bytes.unwrap().try_into().unwrap()));
+        assert!(UnverifiedReceipt::parse(jws).unwrap().verify(key).is_ok());
         if self.accepted.contains(jws) {
             return format!("{{\"line\":{n},\"outcome\":\"known\",\"seq\":1}}\n");
         }
-        let claims = claims::read(jws).unwrap();
+        let claims = issue::usage(jws).unwrap();
         let head = self.heads.entry(claims.sub).or_default();
         if (claims.seq, claims.prev) != *head {
             let prev = head
@@ -506,7 +509,7 @@ fn exchange(mut mood: Mood) -> (String, Arc<Mutex<Chains>>) {
                 ("503 Service Unavailable", String::new())
             } else {
                 let text = String::from_utf8(body).unwrap();
-                let key = *signer().public();
+                let key = signer().public();
                 (
                     "200 OK",
                     text.lines()
@@ -560,7 +563,7 @@ fn busy_exchanges_and_lost_answers_leave_one_whole_chain() {
         lost_answers: 1,
     });
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &url), clock()).unwrap();
     take(&mut meter, "east1-2026-09.psv", "UTC");
     let count = signed(&mut meter).len();
     let sent = deliver(&mut meter).unwrap();
@@ -575,7 +578,7 @@ fn busy_exchanges_and_lost_answers_leave_one_whole_chain() {
 fn a_refused_receipt_leaves_the_rest_of_its_chain_whole() {
     let (url, chains) = exchange(Mood::default());
     let folder = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &url), clock()).unwrap();
     take(&mut meter, "west1-2026-10.psv", "+08:00");
     let count = signed(&mut meter).len();
     let sent = deliver(&mut meter).unwrap();
@@ -584,7 +587,7 @@ fn a_refused_receipt_leaves_the_rest_of_its_chain_whole() {
     assert_eq!(meter.pending(), 0);
     drop(meter);
     // Another start neither repeats it by itself nor breaks the chain; on demand it is planned again.
-    let mut meter = Meter::open(settings(folder.path(), false, &url)).unwrap();
+    let mut meter = Meter::open(settings(folder.path(), false, &url), clock()).unwrap();
     take(&mut meter, "west1-2026-10.psv", "+08:00");
     assert_eq!(signed(&mut meter).len(), 0);
     meter.drop_refused();
@@ -597,13 +600,13 @@ fn a_refused_receipt_leaves_the_rest_of_its_chain_whole() {
 fn a_meter_that_lost_its_spool_signs_again_from_the_expected_head() {
     let (url, chains) = exchange(Mood::default());
     let first = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(first.path(), false, &url)).unwrap();
+    let mut meter = Meter::open(settings(first.path(), false, &url), clock()).unwrap();
     take(&mut meter, "east1-2026-10.psv", "UTC");
     signed(&mut meter);
     deliver(&mut meter).unwrap();
     let before = chains.lock().unwrap().claims.len();
     let second = tempfile::tempdir().unwrap();
-    let mut meter = Meter::open(settings(second.path(), false, &url)).unwrap();
+    let mut meter = Meter::open(settings(second.path(), false, &url), clock()).unwrap();
     take(&mut meter, "west2-2026-10.json", "UTC");
     take(&mut meter, "east1-2026-09.psv", "UTC");
     let count = signed(&mut meter).len();
@@ -621,7 +624,13 @@ fn an_exchange_that_is_away_leaves_everything_in_the_spool() {
         .unwrap()
         .local_addr()
         .unwrap();
-    let mut meter = Meter::open(settings(folder.path(), false, &format!("http://{port}"))).unwrap();
+    let mut meter = Meter::open(settings(
+        folder.path(),
+        false,
+        &format!("http://{port}"),
+        clock(),
+    ))
+    .unwrap();
     take(&mut meter, "west2-2026-10.json", "UTC");
     let count = signed(&mut meter).len();
     assert!(matches!(deliver(&mut meter), Err(Fault::Unreachable(_))));

@@ -13,7 +13,7 @@ use crate::keys;
 
 /// Makes an Ed25519 key in a file that nobody else can read.
 #[derive(Debug, Args)]
-pub struct Keygen {
+pub(super) struct Keygen {
     /// Where to write the key; an existing file is an error.
     #[arg(long, default_value = "meter.key")]
     key_file: PathBuf,
@@ -33,7 +33,7 @@ impl Keygen {
         clippy::print_stdout,
         reason = "the registration is the command's output"
     )]
-    pub fn run(&self, clock: &Clock) -> Result<(), Fault> {
+    pub(super) fn run(&self, clock: &Clock) -> Result<(), Fault> {
         if self.key_file.exists() {
             let exists = std::io::Error::from(std::io::ErrorKind::AlreadyExists);
             return Err(Fault::File(self.key_file.clone(), exists));

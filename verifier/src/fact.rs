@@ -9,6 +9,7 @@ use std::fmt;
 
 use crate::money::INTEGER_MAX;
 use crate::refusal::{Code, Refusal};
+use crate::region::Region;
 use crate::time::LocalDay;
 
 /// The longest text in a fact: ids and codes are shorter, sentences are longer.
@@ -266,7 +267,7 @@ impl FactName {
                 FactValue::Absent,
             ) => true,
             (ValueKind::Word, FactValue::Str(_)) | (ValueKind::Words, FactValue::List(_)) => true,
-            (ValueKind::Region, FactValue::Str(code)) => is_region(code),
+            (ValueKind::Region, FactValue::Str(code)) => Region::parse(code).is_ok(),
             (ValueKind::Record, FactValue::Bool(_)) => true,
             (ValueKind::Record, FactValue::Str(day)) => LocalDay::parse(day).is_ok(),
             (
@@ -305,11 +306,6 @@ impl ValueKind {
             Self::Words => "a list of words",
         }
     }
-}
-
-/// Whether a text is six digits.
-fn is_region(code: &str) -> bool {
-    code.len() == 6 && code.bytes().all(|c| c.is_ascii_digit())
 }
 
 impl fmt::Display for FactName {

@@ -14,6 +14,7 @@ pub mod money;
 pub mod programme;
 pub mod receipt;
 pub mod refusal;
+pub mod region;
 pub mod report;
 pub mod settlement;
 pub mod signature;

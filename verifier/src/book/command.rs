@@ -4,7 +4,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::book::scope::Region;
 use crate::book::state::fact::Subject;
 use crate::fact::{FactName, FactValue};
 use crate::id::{
@@ -15,6 +14,7 @@ use crate::money::{BasisPoints, Fen};
 use crate::programme::Settlement;
 use crate::receipt::KeyUse;
 use crate::receipt::Signed;
+use crate::region::Region;
 use crate::signature::Kid;
 use crate::time::{LocalDay, NamedPeriod, Timestamp, UtcOffset};
 

@@ -428,7 +428,7 @@ impl Read for Region {
     fn read(value: &Value, path: &str) -> Result<Self, Refusal> {
         value
             .as_str()
-            .and_then(Self::parse)
+            .and_then(|code| Self::parse(code).ok())
             .ok_or_else(|| invalid(path, "expected a GB/T 2260 code of six digits, as a text"))
     }
 }

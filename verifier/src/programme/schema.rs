@@ -3,7 +3,6 @@
 //! Amounts that the published text does not give are [`Known::Unknown`]: whoever needs one asks a case, never assumes.
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use crate::fact::{FactName, FactValue};
 use crate::id::{FunderId, ListId, ProgrammeId};
@@ -11,6 +10,7 @@ use crate::money::{BasisPoints, Fen, Rounding};
 use crate::time::{LocalDay, NamedPeriod, PeriodLength, Timestamp, UtcOffset};
 
 pub use super::word::*;
+pub use crate::region::Region;
 
 /// A value that the published text gives, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,41 +35,6 @@ impl<T> Known<T> {
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
         matches!(self, Self::Unknown)
-    }
-}
-
-/// A GB/T 2260 code of six digits; trailing pairs of zeros make it a prefix: `410000` holds `410100`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Region(String);
-
-impl Region {
-    /// Reads six digits.
-    #[must_use]
-    pub fn parse(code: &str) -> Option<Self> {
-        let good = code.len() == 6 && code.bytes().all(|c| c.is_ascii_digit());
-        good.then(|| Self(code.to_owned()))
-    }
-
-    /// The six digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether `code` lies in this region.
-    #[must_use]
-    pub fn contains(&self, code: &str) -> bool {
-        let mut prefix = self.0.as_str();
-        while let Some(shorter) = prefix.strip_suffix("00") {
-            prefix = shorter;
-        }
-        code.len() == 6 && code.starts_with(prefix)
-    }
-}
-
-impl fmt::Display for Region {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 

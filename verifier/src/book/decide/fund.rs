@@ -3,12 +3,13 @@
 use crate::book::command::{AppropriateFund, LapseFund, OpenFund};
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::scope::{Region, Scope};
+use crate::book::scope::Scope;
 use crate::book::state::fund::Fund;
 use crate::id::FundId;
 use crate::ledger::{Account, Postings};
 use crate::money::Fen;
 use crate::refusal::{Code, Refusal};
+use crate::region::Region;
 
 /// Opens a fund of one's own.
 pub(super) fn open(case: &Case<'_>, asked: &OpenFund) -> Result<Decision, Refusal> {

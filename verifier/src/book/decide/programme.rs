@@ -5,7 +5,7 @@ use crate::book::command::{
 };
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::scope::{Region, Scope};
+use crate::book::scope::Scope;
 use crate::book::state::programme::Enactment;
 use crate::id::{DocumentDigest, ProgrammeId};
 use crate::programme::schema::{FundName, Status};
@@ -237,12 +237,7 @@ impl Case<'_> {
             .iter()
             .filter_map(|fund| resolved(&fund.id).ok());
         let mut scopes: Vec<Scope> = funds.map(Scope::Fund).collect();
-        let region = programme.header.region.as_ref();
-        scopes.extend(
-            region
-                .and_then(|region| Region::parse(region.as_str()).ok())
-                .map(Scope::Region),
-        );
+        scopes.extend(programme.header.region.map(Scope::Region));
         scopes
     }
 }

@@ -1,7 +1,7 @@
 //! Funds: one funder's appropriation for one budget year; the balances are in the ledger.
 
-use crate::book::scope::Region;
 use crate::id::{FunderId, PartyId};
+use crate::region::Region;
 
 /// A fund.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -153,7 +153,10 @@ fn is_in(value: &FactValue, list: &[String], kind: ValueKind) -> bool {
 }
 
 fn lies_in(code: &str, region: &str) -> bool {
-    Region::parse(region).is_some_and(|region| region.contains(code))
+    let place = |text| Region::parse(text).ok();
+    place(code)
+        .zip(place(region))
+        .is_some_and(|(code, region)| code.lies_in(region))
 }
 
 /// Absent, or longer ago than the look-back. A record without a day cannot be placed in a look-back.

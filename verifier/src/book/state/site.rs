@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::{Billing, Hardware};
-use crate::book::scope::Region;
+use crate::region::Region;
 use crate::id::{GpuModel, PartyId, SiteId};
 use crate::money::Fen;
 use crate::signature::Kid;

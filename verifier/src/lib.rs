@@ -5,6 +5,7 @@
 //! [`json`] · [`refusal`], [`report`] · [`signature`] · [`receipt`] · [`trail`], a log of opaque bytes.
 #![deny(clippy::float_arithmetic)]
 
+pub mod audit;
 pub mod book;
 pub mod fact;
 pub mod id;

@@ -1,2 +1,156 @@
-//! The auditor.
-fn main() {}
+//! `quan-verify`: checks what an exchange has published, with nothing but its files and a policy (DESIGN §8).
+//!
+//! Opens no database and no socket. Exit code: 0 all was checked and agrees, 1 something differs, 2 it could not be checked.
+
+mod explain;
+mod folder;
+mod print;
+mod receipt;
+
+use clap::{Parser, Subcommand};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use folder::{Folder, Unreadable};
+use verifier::audit::{self, Depth, Verdict};
+use verifier::trail::policy::{POLICY_BYTES_MAX, Policy};
+use verifier::trail::proof::{PROOF_BYTES_MAX, Proof};
+
+/// Checks an exchange's trail, receipts and proofs offline.
+///
+/// Exit code: 0 everything was checked and agrees, 1 something differs, 2 it could not be checked.
+#[derive(Parser)]
+#[command(name = "quan-verify", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+    /// Prints JSON for programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Checks every file, hash and signature of a trail and decides every entry again.
+    Audit {
+        /// The trail: the folder that holds `checkpoint` and `tile/`.
+        folder: PathBuf,
+        /// Whom to trust (C2SP tlog-policy).
+        #[arg(long)]
+        policy: PathBuf,
+        /// Checks files, hashes and signatures only, of whatever log.
+        #[arg(long)]
+        trail_only: bool,
+    },
+    /// Checks one signed receipt: a compact JWS in a file.
+    Receipt {
+        /// The receipt.
+        file: PathBuf,
+        /// The signer's public key: `x` of its JWK.
+        #[arg(long, conflicts_with = "trail")]
+        key: Option<String>,
+        /// The trail to find the signer's key, and the receipt itself, in.
+        #[arg(long)]
+        trail: Option<PathBuf>,
+    },
+    /// Checks a `.tlog-proof` and prints the entry that it proves.
+    Proof {
+        /// The proof.
+        file: PathBuf,
+        /// Whom to trust (C2SP tlog-policy).
+        #[arg(long)]
+        policy: PathBuf,
+    },
+    /// Tells in words what an entry, or every entry about a voucher or an order, says.
+    Explain {
+        /// The number of an entry, or the id of a voucher or an order.
+        subject: String,
+        /// The trail: the folder that holds `tile/`.
+        #[arg(long)]
+        trail: PathBuf,
+    },
+}
+
+/// What a command comes to.
+struct Answer {
+    /// Whether all that was checked agrees.
+    agrees: bool,
+    /// The page to print.
+    page: String,
+}
+
+/// Why something could not be checked; a difference is none of these.
+#[derive(Debug)]
+struct NotChecked(String);
+
+impl From<Unreadable> for NotChecked {
+    fn from(fault: Unreadable) -> Self {
+        Self(fault.to_string())
+    }
+}
+
+fn main() -> ExitCode {
+    let Arguments { command, json } = Arguments::parse();
+    let answer = match command {
+        Command::Audit {
+            folder,
+            policy,
+            trail_only,
+        } => check_trail(&folder, &policy, trail_only, json),
+        Command::Receipt { file, key, trail } => {
+            receipt::check(&file, key.as_deref(), trail.as_deref(), json)
+        }
+        Command::Proof { file, policy } => check_proof(&file, &policy, json),
+        Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
+    };
+    match answer {
+        Ok(Answer { agrees, page }) => {
+            // A reader that went away (`| head`) changes nothing about the verdict.
+            let _ = std::io::stdout().lock().write_all(page.as_bytes());
+            ExitCode::from(u8::from(!agrees))
+        }
+        Err(NotChecked(why)) => {
+            let _ = writeln!(std::io::stderr().lock(), "could not check: {why}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn read_policy(file: &Path) -> Result<Policy, NotChecked> {
+    let bytes = folder::read(file, POLICY_BYTES_MAX)?;
+    Policy::parse(&bytes)
+        .map_err(|flaw| NotChecked(format!("the policy {}: {flaw}", file.display())))
+}
+
+fn check_trail(
+    folder: &Path,
+    policy: &Path,
+    trail_only: bool,
+    json: bool,
+) -> Result<Answer, NotChecked> {
+    let policy = read_policy(policy)?;
+    let mut folder = Folder::open(folder)?;
+    let depth = if trail_only {
+        Depth::Trail
+    } else {
+        Depth::Decisions
+    };
+    let report = audit::audit(&mut folder, &policy, depth)?;
+    Ok(Answer {
+        agrees: report.verdict == Verdict::Agree,
+        page: print::report(&report, json),
+    })
+}
+
+fn check_proof(file: &Path, policy: &Path, json: bool) -> Result<Answer, NotChecked> {
+    let policy = read_policy(policy)?;
+    let bytes = folder::read(file, PROOF_BYTES_MAX)?;
+    let proof = Proof::parse(&bytes);
+    let verified = proof.as_ref().map_err(Clone::clone);
+    let verified = verified.and_then(|proof| Ok((proof, proof.verify_extra(&policy)?)));
+    // The entry is shown only now: until it is verified it is anybody's word (TRAIL A7).
+    let agrees = verified.is_ok();
+    let page = print::proof(verified, json);
+    Ok(Answer { agrees, page })
+}

@@ -1,0 +1,257 @@
+//! Replays a trail: every file, hash and signature, and every entry decided again and compared byte for byte (DESIGN §4.6).
+//!
+//! It knows no disk: [`Files`] gives it names and bytes. It goes on after a difference and lists them all, in one pass in
+//! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
+
+mod replay;
+mod tree;
+
+use serde::Serialize;
+use std::fmt;
+
+use crate::trail::policy::{Policy, VerifiedCheckpoint};
+use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
+pub use replay::Balance;
+use replay::Replay;
+use tree::TreeCheck;
+
+/// The name of the newest checkpoint in a trail (C2SP tlog-tiles).
+pub const CHECKPOINT: &str = "checkpoint";
+
+/// A trail's files, wherever they lie.
+pub trait Files {
+    /// What can go wrong other than a file that is not there.
+    type Fault;
+
+    /// The names of all files, in any order, with `/` between their parts.
+    fn names(&self) -> Vec<String>;
+
+    /// The bytes of a file; of one longer than `limit` at least `limit` + 1. `None` if there is none.
+    /// # Errors
+    /// The file is there and cannot be read.
+    fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Self::Fault>;
+
+    /// Hears how many of `total` entries have been checked.
+    fn progress(&mut self, _checked: u64, _total: u64) {}
+}
+
+/// How far to check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Files, hashes and the checkpoint: any log of opaque bytes.
+    Trail,
+    /// All of that, and every entry decided again.
+    Decisions,
+}
+
+/// Where a difference shows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Place {
+    /// A file of the trail.
+    File(String),
+    /// An entry, by its number.
+    Entry(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(name) => f.write_str(name),
+            Self::Entry(seq) => write!(f, "entry {seq}"),
+        }
+    }
+}
+
+/// One thing that is not as it must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Difference {
+    /// Where.
+    pub at: Place,
+    /// The rule that does not hold: a stable code.
+    pub code: &'static str,
+    /// What the rule demands.
+    pub expected: String,
+    /// What the trail has.
+    pub found: String,
+}
+
+impl Difference {
+    /// States what a flaw says about a place.
+    fn of(at: Place, expected: &str, flaw: &Flaw) -> Self {
+        Self {
+            at,
+            code: flaw.code(),
+            expected: expected.to_owned(),
+            found: flaw.sentence().to_owned(),
+        }
+    }
+
+    fn missing(name: String) -> Self {
+        Self {
+            at: Place::File(name),
+            code: "trail.missing",
+            expected: "the file".to_owned(),
+            found: "none".to_owned(),
+        }
+    }
+
+    fn stray(name: String) -> Self {
+        Self {
+            at: Place::File(name),
+            code: "trail.stray",
+            expected: "no such file in a log of this size".to_owned(),
+            found: "the file".to_owned(),
+        }
+    }
+}
+
+/// The outcome in one word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// Everything was checked and holds.
+    Agree,
+    /// Something does not hold.
+    Differ,
+}
+
+/// What an audit found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Agree or differ.
+    pub verdict: Verdict,
+    /// The log, as its checkpoint names it.
+    pub origin: Option<String>,
+    /// Its size by the checkpoint.
+    pub size: Option<u64>,
+    /// Its root by the checkpoint.
+    pub root: Option<String>,
+    /// How many entries were in the tree.
+    pub entries: u64,
+    /// How many entries were decided again.
+    pub decided: u64,
+    /// Each fund's money at the end, as the audit's own book has it.
+    pub funds: Vec<Balance>,
+    /// Every difference, in the order of the trail.
+    pub differences: Vec<Difference>,
+    /// What the verdict rests on, and what it does not say.
+    pub notes: Vec<String>,
+}
+
+/// Checks a trail against a policy.
+/// # Errors
+/// A file that is there and cannot be read; a difference is no error.
+pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<Report, F::Fault> {
+    let mut differences = Vec::new();
+    let read = files.read(CHECKPOINT, crate::trail::note::NOTE_BYTES_MAX)?;
+    let head = read_head(read.as_deref(), policy, &mut differences);
+    let mut notes = notes(policy, &head);
+    let mut replay = Replay::new(&head, depth);
+    let mut entries = 0;
+    match head.tree {
+        Some(tree) => {
+            let checked = TreeCheck::new(files, tree, &mut differences).run(&mut replay)?;
+            entries = checked;
+        }
+        None => {
+            notes.push("without a checkpoint that can be read, nothing else was checked".into())
+        }
+    }
+    let (decided, funds) = replay.finish(&mut notes);
+    let verdict = if differences.is_empty() {
+        Verdict::Agree
+    } else {
+        Verdict::Differ
+    };
+    Ok(Report {
+        verdict,
+        origin: head.origin,
+        size: head.tree.map(|(size, _)| size.get()),
+        root: head.tree.map(|(_, root)| root.to_string()),
+        entries,
+        decided,
+        funds,
+        differences,
+        notes,
+    })
+}
+
+/// What the checkpoint says, verified or not: an unverified one is a difference, and still says which files to expect.
+struct Head {
+    origin: Option<String>,
+    tree: Option<(TreeSize, Hash)>,
+    /// The log's verifier keys in the policy: entry 0 must name one of them.
+    keys: Vec<String>,
+    verified: Option<VerifiedCheckpoint>,
+}
+
+fn read_head(bytes: Option<&[u8]>, policy: &Policy, differences: &mut Vec<Difference>) -> Head {
+    use crate::trail::{checkpoint::Checkpoint, note::Note};
+    let mut head = Head {
+        origin: None,
+        tree: None,
+        keys: Vec::new(),
+        verified: None,
+    };
+    let place = || Place::File(CHECKPOINT.to_owned());
+    let Some(bytes) = bytes else {
+        differences.push(Difference::missing(CHECKPOINT.to_owned()));
+        return head;
+    };
+    let expected = "a checkpoint signed as the policy demands";
+    let note = match Note::parse(bytes) {
+        Ok(note) => note,
+        Err(flaw) => {
+            differences.push(Difference::of(place(), expected, &flaw));
+            return head;
+        }
+    };
+    if let Ok(checkpoint) = Checkpoint::parse(note.text()) {
+        let ours = policy.logs().iter().map(|log| &log.key);
+        head.keys = ours
+            .filter(|key| key.name() == checkpoint.origin())
+            .map(ToString::to_string)
+            .collect();
+        head.origin = Some(checkpoint.origin().to_string());
+        head.tree = Some((checkpoint.size(), checkpoint.root()));
+        if let Some(flaw) = checkpoint.extension_finding() {
+            differences.push(Difference::of(place(), "three lines", &flaw));
+        }
+    }
+    match policy.check(&note) {
+        Ok(verified) => head.verified = Some(verified),
+        Err(flaw) => differences.push(Difference::of(place(), expected, &flaw)),
+    }
+    head
+}
+
+fn notes(policy: &Policy, head: &Head) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(verified) = &head.verified {
+        let count = verified.cosignatures().len();
+        notes.push(format!(
+            "{count} cosignatures of the policy's witnesses hold"
+        ));
+    }
+    if !policy.has_quorum() {
+        notes.push(
+            "the policy asks for no witness: the log's own signature is all that binds it".into(),
+        );
+    }
+    notes.push(
+        "no earlier checkpoint is known here: that this history was never rewritten is not shown"
+            .into(),
+    );
+    notes
+}
+
+/// A difference of the tree that is no flaw of one file.
+fn root_differs(expected: Hash, found: Hash) -> Difference {
+    Difference {
+        at: Place::File(CHECKPOINT.to_owned()),
+        code: FlawKind::Root.as_str(),
+        expected: format!("{expected}, which is signed"),
+        found: format!("{found} over the entries"),
+    }
+}

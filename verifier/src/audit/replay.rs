@@ -1,0 +1,235 @@
+//! Entries decided again on the audit's own book, with their own time, salt and rules; what comes out is compared.
+//!
+//! After a difference the book goes on with what the rules give, not with what the trail says: the true state is the one
+//! that the rules lead to. After an entry that cannot be read the state is unknown: from there on only forms are checked.
+
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+use super::{Depth, Difference, Head, Place};
+use crate::book::Book;
+use crate::book::command::Command;
+use crate::book::decide::{Env, Request, decide};
+use crate::book::entry::Entry;
+use crate::id::FundId;
+use crate::json;
+use crate::refusal::Refusal;
+
+/// So much of a member is shown on either side of the first byte that differs.
+const EXCERPT: usize = 60;
+
+/// A fund's money at the end of the trail, in fen, summed by what kind of account it lies in (DESIGN §4.1).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Balance {
+    /// The fund.
+    pub fund: FundId,
+    /// Kind of account, such as `voucher` or `paid` → fen.
+    pub fen: BTreeMap<String, i64>,
+}
+
+pub(super) struct Replay {
+    book: Book,
+    depth: Depth,
+    decided: u64,
+    /// The first entry after which the state is unknown.
+    lost_at: Option<u64>,
+    origin: Option<String>,
+    keys: Vec<String>,
+}
+
+impl Replay {
+    pub(super) fn new(head: &Head, depth: Depth) -> Self {
+        Self {
+            book: Book::new(),
+            depth,
+            decided: 0,
+            lost_at: None,
+            origin: head.origin.clone(),
+            keys: head.keys.clone(),
+        }
+    }
+
+    /// Passes over entries that are not there: nothing after them can be decided.
+    pub(super) fn skip(&mut self, seq: u64) {
+        self.lost_at.get_or_insert(seq);
+    }
+
+    /// Takes the next entry of the tree.
+    pub(super) fn entry(&mut self, seq: u64, bytes: &[u8], differences: &mut Vec<Difference>) {
+        if self.depth == Depth::Trail {
+            return;
+        }
+        let mut report = |code, expected: String, found: String| {
+            let at = Place::Entry(seq);
+            differences.push(Difference {
+                at,
+                code,
+                expected,
+                found,
+            });
+        };
+        let entry = match Entry::parse(bytes) {
+            Ok(entry) => entry,
+            Err(refusal) => {
+                let expected = "the one spelling of an entry".to_owned();
+                report(refusal.code.as_str(), expected, refusal.sentence);
+                return self.skip(seq);
+            }
+        };
+        if entry.seq != seq {
+            report("entry.seq", seq.to_string(), entry.seq.to_string());
+        }
+        if let Some(last) = self.book.last_at.filter(|last| entry.at < *last) {
+            report("entry.at", format!("{last} or later"), entry.at.to_string());
+        }
+        if let Command::OpenExchange(asked) = &entry.asked {
+            let origin = self
+                .origin
+                .as_ref()
+                .filter(|origin| **origin != asked.origin);
+            if let Some(origin) = origin {
+                report("entry.origin", origin.clone(), asked.origin.clone());
+            }
+            if !self.keys.contains(&asked.log_vkey) {
+                report(
+                    "entry.log-key",
+                    self.keys.join(" or "),
+                    asked.log_vkey.clone(),
+                );
+            }
+        }
+        if self.lost_at.is_none() {
+            self.decide(seq, &entry, &mut report);
+        }
+        self.book.last_at = self.book.last_at.max(Some(entry.at));
+    }
+
+    fn decide(
+        &mut self,
+        seq: u64,
+        entry: &Entry,
+        report: &mut impl FnMut(&'static str, String, String),
+    ) {
+        let env = Env {
+            // One that runs back is reported already; the book's own time never does.
+            at: self
+                .book
+                .last_at
+                .map_or(entry.at, |last| last.max(entry.at)),
+            salt: entry.salt,
+            rules: entry.rules,
+        };
+        let request = Request {
+            by: entry.by,
+            actor: entry.actor,
+            cmd: entry.cmd,
+            req: entry.req,
+            command: entry.asked.clone(),
+        };
+        self.decided += 1;
+        match decide(&self.book, &request, &env) {
+            Ok(ours) => {
+                compare(&ours, entry, report);
+                if let Err(fault) = self.book.apply(&ours) {
+                    let expected = "a book that holds together".to_owned();
+                    report("book.inconsistent", expected, fault.sentence);
+                    self.skip(seq);
+                }
+            }
+            Err(refusal) => {
+                let kind = entry.asked.kind().as_str();
+                let found = format!("an accepted {kind}");
+                report(refusal.code.as_str(), refused(&refusal), found);
+                self.pass_over(seq, entry);
+            }
+        }
+    }
+
+    /// The rules refuse it, so it moves nothing; numbers go on, or every later entry would differ in them.
+    fn pass_over(&mut self, seq: u64, entry: &Entry) {
+        self.book.size = seq.saturating_add(1);
+        for (scope, number) in &entry.scopes {
+            self.book
+                .scopes
+                .insert(scope.clone(), number.saturating_add(1));
+        }
+    }
+
+    /// How many entries were decided, and the balances they lead to.
+    pub(super) fn finish(self, notes: &mut Vec<String>) -> (u64, Vec<Balance>) {
+        match (self.depth, self.lost_at) {
+            (Depth::Trail, _) => notes.push("no entry was decided again: --trail-only".into()),
+            (Depth::Decisions, Some(seq)) => notes.push(format!(
+                "entries from {seq} on were not decided again: the state before them is unknown"
+            )),
+            (Depth::Decisions, None) => {}
+        }
+        let mut funds: BTreeMap<FundId, BTreeMap<String, i64>> = BTreeMap::new();
+        for (account, fen) in self.book.money.balances() {
+            let name = account.to_string();
+            let kind = name.split('/').next().unwrap_or_default().to_owned();
+            let sum = funds
+                .entry(account.fund().clone())
+                .or_default()
+                .entry(kind)
+                .or_default();
+            *sum = sum.saturating_add(fen.get());
+        }
+        let funds = funds.into_iter().map(|(fund, fen)| Balance { fund, fen });
+        (self.decided, funds.collect())
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let values: Vec<_> = refusal
+        .values
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    format!("a refusal: {} ({})", refusal.sentence, values.join(", "))
+}
+
+/// Reports each member that the rules give otherwise. All others are taken from the entry itself.
+fn compare(ours: &Entry, theirs: &Entry, report: &mut impl FnMut(&'static str, String, String)) {
+    if ours == theirs {
+        return;
+    }
+    let mut member = |code, ours: Vec<u8>, theirs: Vec<u8>| {
+        if ours != theirs {
+            let (expected, found) = excerpts(&ours, &theirs);
+            report(code, expected, found);
+        }
+    };
+    member("entry.scopes", text(&ours.scopes), text(&theirs.scopes));
+    member("entry.found", text(&ours.found), text(&theirs.found));
+    member(
+        "entry.postings",
+        text(&ours.postings),
+        text(&theirs.postings),
+    );
+    member(
+        "entry.counters",
+        text(&ours.counters),
+        text(&theirs.counters),
+    );
+}
+
+fn text<T: Serialize>(value: &T) -> Vec<u8> {
+    json::write(value).unwrap_or_default()
+}
+
+/// The places around the first byte in which two texts differ.
+fn excerpts(ours: &[u8], theirs: &[u8]) -> (String, String) {
+    let same = ours.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+    let from = same.saturating_sub(EXCERPT);
+    let cut = |bytes: &[u8]| {
+        let to = bytes.len().min(same + EXCERPT);
+        let part = String::from_utf8_lossy(bytes.get(from..to).unwrap_or_default()).into_owned();
+        let (before, after) = (
+            if from > 0 { "…" } else { "" },
+            if to < bytes.len() { "…" } else { "" },
+        );
+        format!("{before}{part}{after}")
+    };
+    (cut(ours), cut(theirs))
+}

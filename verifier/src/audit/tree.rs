@@ -1,0 +1,334 @@
+//! Every file of a trail against the signed root: bundles and tiles, required ones, those of earlier sizes, stray ones.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+
+use super::replay::Replay;
+use super::{CHECKPOINT, Difference, Files, Place, root_differs};
+use crate::trail::bundle::{self, BundlePath, ENTRY_BYTES_MAX};
+use crate::trail::growth::Growth;
+use crate::trail::tile::{self, TILE_BYTES, TilePath, WIDTH_FULL};
+use crate::trail::{Flaw, HASH_BYTES, Hash, TreeSize, tree};
+
+/// The longest bundle: 256 of the longest entries, each behind its length.
+const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
+
+/// The widths of the files that lie at one place: level (none for bundles) and number.
+type Widths = BTreeMap<(Option<u8>, u64), Vec<u16>>;
+
+pub(super) struct TreeCheck<'a, F> {
+    files: &'a mut F,
+    size: TreeSize,
+    root: Hash,
+    differences: &'a mut Vec<Difference>,
+    widths: Widths,
+    growth: Growth,
+}
+
+/// The entries of one bundle and their leaf hashes.
+struct Entries {
+    bytes: Vec<Vec<u8>>,
+    hashes: Vec<Hash>,
+}
+
+impl Entries {
+    fn new(entries: &[&[u8]]) -> Self {
+        Self {
+            bytes: entries.iter().map(|entry| entry.to_vec()).collect(),
+            hashes: entries.iter().map(|entry| tree::leaf_hash(entry)).collect(),
+        }
+    }
+}
+
+impl<'a, F: Files> TreeCheck<'a, F> {
+    pub(super) fn new(
+        files: &'a mut F,
+        (size, root): (TreeSize, Hash),
+        differences: &'a mut Vec<Difference>,
+    ) -> Self {
+        let widths = sort_names(files.names(), differences);
+        Self {
+            files,
+            size,
+            root,
+            differences,
+            widths,
+            growth: Growth::empty(),
+        }
+    }
+
+    /// Checks all files in the order of the entries and hands every entry to the replay. Returns how many there were.
+    pub(super) fn run(mut self, replay: &mut Replay) -> Result<u64, F::Fault> {
+        let mut count = 0;
+        for path in bundle::bundles_of(self.size) {
+            let entries = self.bundle(path)?;
+            let Some(leaves) = self.leaves(path, entries.as_ref())? else {
+                replay.skip(path.first());
+                self.give_up(path);
+                return Ok(count);
+            };
+            self.compare_older_bundles(path, &leaves)?;
+            for leaf in &leaves {
+                self.push(*leaf)?;
+            }
+            if let Some(entries) = entries {
+                self.compare_entries(path, &entries.hashes, &leaves);
+                count += self.replay(path, &entries, &leaves, replay);
+            } else {
+                replay.skip(path.first());
+            }
+            self.files.progress(count, self.size.get());
+        }
+        self.finish()?;
+        Ok(count)
+    }
+
+    /// Hands the entries that are in the tree to the replay.
+    fn replay(
+        &mut self,
+        path: BundlePath,
+        entries: &Entries,
+        leaves: &[Hash],
+        replay: &mut Replay,
+    ) -> u64 {
+        let numbered = (path.first()..).zip(&entries.bytes);
+        for ((seq, bytes), (hash, leaf)) in numbered.zip(entries.hashes.iter().zip(leaves)) {
+            // An entry that is not the one in the tree says nothing; it is reported already.
+            if hash == leaf {
+                replay.entry(seq, bytes, self.differences);
+            } else {
+                replay.skip(seq);
+            }
+        }
+        u64::from(path.width())
+    }
+
+    /// Reads the bundle that a log of this size must have.
+    fn bundle(&mut self, path: BundlePath) -> Result<Option<Entries>, F::Fault> {
+        let found = self.read_bundle(path)?;
+        if found.is_none() {
+            self.differences.push(Difference::missing(path.to_string()));
+        }
+        Ok(found.flatten())
+    }
+
+    /// Reads a bundle: `None` if there is no such file, `Some(None)` if it is no bundle.
+    fn read_bundle(&mut self, path: BundlePath) -> Result<Option<Option<Entries>>, F::Fault> {
+        let name = path.to_string();
+        let Some(bytes) = self.files.read(&name, BUNDLE_BYTES_MAX)? else {
+            return Ok(None);
+        };
+        match bundle::decode(&bytes, path.width()) {
+            Ok(entries) => Ok(Some(Some(Entries::new(&entries)))),
+            Err(flaw) => {
+                let place = Place::File(name);
+                self.differences
+                    .push(Difference::of(place, "entries behind their lengths", &flaw));
+                Ok(Some(None))
+            }
+        }
+    }
+
+    /// The leaf hashes under a bundle. Where entries and tile disagree, the signed tree says which of the two is
+    /// damaged: what the tile above, or at the end the root, was made from.
+    fn leaves(
+        &mut self,
+        path: BundlePath,
+        entries: Option<&Entries>,
+    ) -> Result<Option<Vec<Hash>>, F::Fault> {
+        let by_entries = entries.map(|entries| entries.hashes.clone());
+        let place = TilePath::new(0, path.number(), path.width());
+        let by_tile = match place {
+            Some(place) => self.tile_hashes(place)?,
+            None => None,
+        };
+        match (by_entries, by_tile) {
+            (Some(entries), Some(tile)) if entries != tile && self.is_signed(path, &tile)? => {
+                Ok(Some(tile))
+            }
+            (Some(entries), _) => Ok(Some(entries)),
+            (None, tile) => Ok(tile),
+        }
+    }
+
+    /// The hashes of a tile file, if it is there and of the right length.
+    fn tile_hashes(&mut self, path: TilePath) -> Result<Option<Vec<Hash>>, F::Fault> {
+        let bytes = self.files.read(&path.to_string(), TILE_BYTES)?;
+        let bytes = bytes.filter(|bytes| bytes.len() == path.byte_length());
+        Ok(bytes.and_then(|bytes| tile::tile_hashes(&bytes).ok()))
+    }
+
+    fn is_signed(&mut self, path: BundlePath, leaves: &[Hash]) -> Result<bool, F::Fault> {
+        if path.width() < WIDTH_FULL {
+            // The last leaves: nothing but the root is above them.
+            let mut growth = self.growth.clone();
+            for leaf in leaves {
+                let Ok(()) = growth.push(*leaf, |_, _| Ok::<_, Infallible>(()));
+            }
+            return Ok(growth.root() == self.root);
+        }
+        let full = u64::from(WIDTH_FULL);
+        let (above, at) = (path.number() / full, path.number() % full);
+        let hashes_above = (self.size.get() / full)
+            .saturating_sub(above * full)
+            .min(full);
+        let place = u16::try_from(hashes_above)
+            .ok()
+            .and_then(|width| TilePath::new(1, above, width));
+        let Some(place) = place else { return Ok(false) };
+        let hashes = self.tile_hashes(place)?.unwrap_or_default();
+        let signed = usize::try_from(at)
+            .ok()
+            .and_then(|at| hashes.get(at).copied());
+        Ok(signed == Some(tree::root_of(leaves)))
+    }
+
+    /// Compares the bundles of earlier sizes that lie at a place.
+    fn compare_older_bundles(&mut self, path: BundlePath, leaves: &[Hash]) -> Result<(), F::Fault> {
+        let mut widths = self.take_widths(None, path.number(), path.width());
+        widths.retain(|width| *width < path.width());
+        for older in widths {
+            let Some(path) = BundlePath::new(path.number(), older) else {
+                continue;
+            };
+            if let Some(Some(entries)) = self.read_bundle(path)? {
+                self.compare_entries(path, &entries.hashes, leaves);
+            }
+        }
+        Ok(())
+    }
+
+    fn compare_entries(&mut self, path: BundlePath, hashes: &[Hash], leaves: &[Hash]) {
+        let numbered = (path.first()..).zip(hashes.iter().zip(leaves));
+        for (seq, (found, leaf)) in numbered.filter(|(_, (found, leaf))| found != leaf) {
+            self.differences.push(Difference {
+                at: Place::File(path.to_string()),
+                code: "trail.bundle",
+                expected: format!("entry {seq} with the leaf hash {leaf}, which is in the tree"),
+                found: format!("an entry with the hash {found}"),
+            });
+        }
+    }
+
+    /// Takes a leaf, and compares each tile that it fills.
+    fn push(&mut self, leaf: Hash) -> Result<(), F::Fault> {
+        let mut full = Vec::new();
+        let Ok(()) = self.growth.push(leaf, |path, bytes| {
+            full.push((path, bytes.to_vec()));
+            Ok::<_, Infallible>(())
+        });
+        for (path, demanded) in full {
+            self.compare_tiles(path, &demanded)?;
+        }
+        Ok(())
+    }
+
+    /// Compares every tile that lies at a place, that of this size and those of earlier ones.
+    fn compare_tiles(&mut self, path: TilePath, demanded: &[u8]) -> Result<(), F::Fault> {
+        let widths = self.take_widths(Some(path.level()), path.number(), path.width());
+        if !widths.contains(&path.width()) {
+            self.differences.push(Difference::missing(path.to_string()));
+        }
+        for width in widths {
+            let Some(path) = TilePath::new(path.level(), path.number(), width) else {
+                continue;
+            };
+            let demanded = demanded
+                .get(..usize::from(width) * HASH_BYTES)
+                .unwrap_or(demanded);
+            let found = self
+                .files
+                .read(&path.to_string(), TILE_BYTES)?
+                .unwrap_or_default();
+            if let Err(flaw) = tile::compare_tile(path, demanded, &found) {
+                let place = Place::File(path.to_string());
+                self.differences
+                    .push(Difference::of(place, "the hashes of the tree", &flaw));
+            }
+        }
+        Ok(())
+    }
+
+    /// The widths of the files at a place, at most `width`: a wider one does not belong to a log of this size.
+    fn take_widths(&mut self, level: Option<u8>, number: u64, width: u16) -> Vec<u16> {
+        let Some(widths) = self.widths.get_mut(&(level, number)) else {
+            return Vec::new();
+        };
+        let (known, wider) = widths.iter().partition(|found| **found <= width);
+        *widths = wider;
+        known
+    }
+
+    fn finish(mut self) -> Result<(), F::Fault> {
+        let partial: Vec<_> = self
+            .growth
+            .partial_tiles()
+            .map(|(path, bytes)| (path, bytes.to_vec()))
+            .collect();
+        for (path, demanded) in partial {
+            self.compare_tiles(path, &demanded)?;
+        }
+        let root = self.growth.root();
+        if root != self.root {
+            self.differences.push(root_differs(self.root, root));
+        }
+        for ((level, number), widths) in &self.widths {
+            let stray = widths
+                .iter()
+                .filter_map(|width| name_of(*level, *number, *width));
+            self.differences.extend(stray.map(Difference::stray));
+        }
+        Ok(())
+    }
+
+    /// Neither bundle nor tile says what the leaves are: no hash after this place can be checked.
+    fn give_up(&mut self, path: BundlePath) {
+        if let Some(tile) = TilePath::new(0, path.number(), path.width()) {
+            let lies_there = self
+                .widths
+                .get(&(Some(0), path.number()))
+                .is_some_and(|widths| widths.contains(&path.width()));
+            self.differences.push(if lies_there {
+                let flaw = Flaw::new(crate::trail::FlawKind::Tile, "another length");
+                Difference::of(
+                    Place::File(tile.to_string()),
+                    "the hashes of the tree",
+                    &flaw,
+                )
+            } else {
+                Difference::missing(tile.to_string())
+            });
+        }
+        self.differences.push(Difference {
+            at: Place::Entry(path.first()),
+            code: "trail.unreadable",
+            expected: "a bundle, or at least its tile, that can be read".to_owned(),
+            found: "neither: nothing from here on was checked".to_owned(),
+        });
+    }
+}
+
+fn name_of(level: Option<u8>, number: u64, width: u16) -> Option<String> {
+    match level {
+        Some(level) => TilePath::new(level, number, width).map(|path| path.to_string()),
+        None => BundlePath::new(number, width).map(|path| path.to_string()),
+    }
+}
+
+/// Sorts the names by place; what is no path of a trail is stray.
+fn sort_names(names: Vec<String>, differences: &mut Vec<Difference>) -> Widths {
+    let mut widths = Widths::new();
+    for name in names {
+        let place = match (TilePath::parse(&name), BundlePath::parse(&name)) {
+            (Ok(path), _) => Some(((Some(path.level()), path.number()), path.width())),
+            (_, Ok(path)) => Some(((None, path.number()), path.width())),
+            (Err(_), Err(_)) => None,
+        };
+        match place {
+            Some((place, width)) => widths.entry(place).or_default().push(width),
+            None if name == CHECKPOINT => {}
+            None => differences.push(Difference::stray(name)),
+        }
+    }
+    widths
+}

@@ -1,0 +1,220 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+use verifier::id::{DocumentDigest, OrderId, PartyId, Salt};
+use verifier::receipt;
+use verifier::signature::Signer;
+use verifier::trail::note::Note;
+use verifier::trail::proof::Proof;
+use verifier::trail::tile::Tiles;
+use verifier::trail::{Flaw, FlawKind, TreeSize};
+
+use crate::story::{self, SIZE, Story};
+
+/// A trail and its policy on disk.
+struct Disk {
+    folder: TempDir,
+    story: Story,
+}
+
+impl Disk {
+    fn new() -> Self {
+        let disk = Self {
+            folder: tempfile::tempdir().unwrap(),
+            story: Story::of(SIZE),
+        };
+        for (name, bytes) in disk.story.trail().0 {
+            let file = disk.trail().join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, bytes).unwrap();
+        }
+        fs::write(disk.policy(), story::policy()).unwrap();
+        disk
+    }
+
+    fn trail(&self) -> PathBuf {
+        self.folder.path().join("trail")
+    }
+
+    fn policy(&self) -> PathBuf {
+        self.folder.path().join("policy.txt")
+    }
+
+    fn audit(&self) -> Output {
+        run(&[
+            "audit".as_ref(),
+            &self.trail(),
+            "--policy".as_ref(),
+            &self.policy(),
+        ])
+    }
+
+    fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.folder.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        path
+    }
+}
+
+fn run(arguments: &[&Path]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_quan-verify"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+#[track_caller]
+fn exits(output: &Output, code: i32) -> String {
+    let page = String::from_utf8_lossy(&output.stdout).into_owned();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{page}{said}");
+    page
+}
+
+#[test]
+fn an_audit_exits_0_where_all_agrees_and_1_on_each_kind_of_damage() {
+    let disk = Disk::new();
+    assert!(exits(&disk.audit(), 0).starts_with("agree: localhost/quan, 300 entries"));
+    for name in [
+        "checkpoint",
+        "tile/0/000",
+        "tile/0/001.p/44",
+        "tile/0/000.p/100",
+        "tile/1/000.p/1",
+        "tile/entries/000",
+        "tile/entries/001.p/44",
+    ] {
+        let file = disk.trail().join(name);
+        let good = fs::read(&file).unwrap();
+        let mut bad = good.clone();
+        bad[good.len() / 2] ^= 4;
+        fs::write(&file, bad).unwrap();
+        let page = exits(&disk.audit(), 1);
+        assert!(page.contains(name), "{name}\n{page}");
+        fs::remove_file(&file).unwrap();
+        let earlier = i32::from(name != "tile/0/000.p/100");
+        exits(&disk.audit(), earlier);
+        fs::write(&file, good).unwrap();
+    }
+    let stray = disk.trail().join("tile/notes.txt");
+    fs::write(&stray, "x").unwrap();
+    assert!(exits(&disk.audit(), 1).contains("trail.stray"));
+    fs::remove_file(&stray).unwrap();
+    exits(&disk.audit(), 0);
+}
+
+#[test]
+fn what_cannot_be_checked_exits_2() {
+    let disk = Disk::new();
+    let (trail, policy) = (disk.trail(), disk.policy());
+    let audit: &Path = "audit".as_ref();
+    let flag: &Path = "--policy".as_ref();
+    let nowhere = disk.folder.path().join("nowhere");
+    let bad_policy = disk.file("bad.txt", b"log x\n");
+    let usages: [&[&Path]; 6] = [
+        &[],
+        &[audit, &trail],
+        &[audit, &nowhere, flag, &policy],
+        &[audit, &trail, flag, &nowhere],
+        &[audit, &trail, flag, &bad_policy],
+        &[audit, &policy, flag, &policy],
+    ];
+    for usage in usages {
+        exits(&run(usage), 2);
+    }
+    let explain: &Path = "explain".as_ref();
+    let flag: &Path = "--trail".as_ref();
+    for subject in ["vch-x", "300", "ord-aaaaaaaaaaaaaaaa"] {
+        exits(&run(&[explain, subject.as_ref(), flag, &trail]), 2);
+    }
+}
+
+#[test]
+fn the_json_report_has_the_verdict_and_every_difference() {
+    let disk = Disk::new();
+    fs::remove_file(disk.trail().join("tile/0/000")).unwrap();
+    fs::remove_file(disk.trail().join("tile/1/000.p/1")).unwrap();
+    let (trail, policy) = (disk.trail(), disk.policy());
+    let output = run(&[
+        "audit".as_ref(),
+        &trail,
+        "--json".as_ref(),
+        "--policy".as_ref(),
+        &policy,
+    ]);
+    let report: serde_json::Value = serde_json::from_str(&exits(&output, 1)).unwrap();
+    assert_eq!(report["verdict"], "differ");
+    assert_eq!(report["decided"], 300);
+    assert_eq!(report["differences"][0]["at"]["file"], "tile/0/000");
+    assert_eq!(report["differences"][1]["at"]["file"], "tile/1/000.p/1");
+}
+
+fn proof_of(disk: &Disk, index: u64) -> Vec<u8> {
+    let mut tiles = Tiles::new(TreeSize::new(SIZE).unwrap(), |path| {
+        let missing = |_| Flaw::new(FlawKind::Tile, "missing");
+        fs::read(disk.trail().join(path.to_string())).map_err(missing)
+    });
+    let hashes = tiles.prove_inclusion(index).unwrap();
+    let note = Note::parse(&fs::read(disk.trail().join("checkpoint")).unwrap()).unwrap();
+    let entry = disk.story.entries[usize::try_from(index).unwrap()].clone();
+    let proof = Proof::new(Some(entry), index, hashes, note).unwrap();
+    proof.to_string().into_bytes()
+}
+
+#[test]
+fn a_proof_shows_its_entry_only_if_it_holds() {
+    let disk = Disk::new();
+    let proof = proof_of(&disk, 257);
+    let check = |bytes: &[u8]| {
+        let file = disk.file("entry.tlog-proof", bytes);
+        run(&["proof".as_ref(), &file, "--policy".as_ref(), &disk.policy()])
+    };
+    let page = exits(&check(&proof), 0);
+    assert!(page.contains("fund.appropriated"), "{page}");
+    assert!(page.contains("+0.07 CNY"), "{page}");
+    for at in [30, 200, proof.len() - 300, proof.len() - 30] {
+        let mut bad = proof.clone();
+        bad[at] ^= 1;
+        let page = exits(&check(&bad), 1);
+        assert!(!page.contains("fund.appropriated"), "{page}");
+    }
+}
+
+#[test]
+fn an_entry_is_explained_by_its_number() {
+    let disk = Disk::new();
+    let (trail, flag) = (disk.trail(), "--trail".as_ref());
+    let page = exits(&run(&["explain".as_ref(), "299".as_ref(), flag, &trail]), 0);
+    assert!(page.starts_with("entry 299"), "{page}");
+    assert!(page.contains("fund/sh-2026"), "{page}");
+}
+
+#[test]
+fn a_receipt_is_checked_with_its_signers_key() {
+    let disk = Disk::new();
+    let signer = Signer::from_seed(&[9; 32]);
+    let salt = Salt::new([3; 16]);
+    let (order, party) = (OrderId::draw(&salt, 1, 0), PartyId::draw(&salt, 1, 0));
+    let digest = DocumentDigest::of(b"manifest");
+    let claims = serde_json::json!({
+        "iss": party, "aud": story::ORIGIN, "sub": order, "seq": 0, "jti": format!("{order}.0"),
+        "iat": 1_795_420_800, "digest": digest, "verdict": "accepted",
+        "possession": verifier::id::Sha256Hash::of(b"chunks"),
+    });
+    let claims: receipt::DataAcceptance = serde_json::from_value(claims).unwrap();
+    let compact = receipt::sign(&claims, &signer);
+    let file = disk.file("receipt.jws", format!("{compact}\n").as_bytes());
+    let check = |key: &str| run(&["receipt".as_ref(), &file, "--key".as_ref(), key.as_ref()]);
+    assert!(exits(&check(&signer.public().x()), 0).contains("accepted"));
+    exits(&check(&Signer::from_seed(&[8; 32]).public().x()), 1);
+    exits(&check("x"), 2);
+    exits(&run(&["receipt".as_ref(), &file]), 2);
+    let cut = disk.file("cut.jws", &compact.as_bytes()[1..]);
+    let key = signer.public().x();
+    exits(
+        &run(&["receipt".as_ref(), &cut, "--key".as_ref(), key.as_ref()]),
+        1,
+    );
+}

@@ -8,6 +8,7 @@
 pub mod chain;
 mod command;
 pub mod config;
+pub mod exchange;
 pub mod fault;
 pub mod gres;
 pub mod intake;
@@ -37,12 +38,13 @@ use verifier::signature::Signer;
 use crate::clock::Clock;
 use chain::Plan;
 use config::{Config, Zone};
+use exchange::Exchange;
 use fault::Fault;
 use intake::Taken;
 use issue::Issuer;
 use run::Judged;
 use sacct::Declared;
-use send::{Exchange, Sent};
+use send::Sent;
 use spool::Spool;
 
 /// The first wait after a failed request; it doubles from there.

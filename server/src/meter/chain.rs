@@ -65,6 +65,9 @@ pub struct Chain {
     pub receipts: Vec<Record>,
     /// The pending ones by index: compact JWS, the very bytes that were or will be sent.
     pub outbox: BTreeMap<usize, String>,
+    /// Whether the pending bytes were refused because of the settings, and must be signed again.
+    #[serde(default)]
+    pub is_stale: bool,
 }
 
 /// A receipt to be signed.

@@ -15,9 +15,15 @@ use super::{Meter, Overrides, table};
 use crate::clock::Clock;
 use crate::keys;
 
+/// The export to make (facts/metering.md §1.1): whole jobs, all runs of a requeued one, names last.
+const EXPORT: &str = "Export with:
+  TZ=UTC sacct --allusers --allocations --duplicates --parsable2 --noconvert --starttime S --endtime E \\
+    --format=JobID,JobIDRaw,Cluster,Account,Start,End,ElapsedRaw,Suspended,State,AllocTRES,JobName
+Never with --truncate. Run the meter again on overlapping exports as often as you like.";
+
 /// Turns a scheduler's exports into signed receipts and sends them.
 #[derive(Debug, Args)]
-#[command(args_conflicts_with_subcommands = true)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXPORT)]
 pub struct Command {
     #[command(subcommand)]
     action: Option<Action>,
@@ -58,7 +64,7 @@ struct Work {
     exports: Vec<PathBuf>,
 }
 
-/// Runs `quan meter`: 0 all is stated and sent, 1 the exchange refused a receipt, 2 it could not be done.
+/// Runs `quan meter`: 0 all is stated and sent, 1 the exchange refused a receipt or halted an order, 2 it could not be done.
 #[must_use]
 #[expect(clippy::print_stderr, reason = "a command's faults go to the terminal")]
 pub fn run(command: &Command) -> ExitCode {
@@ -77,7 +83,7 @@ pub fn run(command: &Command) -> ExitCode {
 }
 
 impl Work {
-    /// Returns whether no receipt was refused.
+    /// Returns whether no receipt was refused and no order halted.
     fn run(&self) -> Result<bool, Fault> {
         let config = read_config(&self.config)?;
         let spool = if self.dry_run {
@@ -110,7 +116,7 @@ impl Work {
         }
         let sent = meter.send(&signer, &api_key(&meter.config)?)?;
         table::sent(&sent);
-        Ok(sent.refused.is_empty())
+        Ok(sent.refused.is_empty() && sent.halted.is_empty())
     }
 
     fn overrides(&self) -> Overrides {

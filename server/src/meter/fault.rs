@@ -32,10 +32,6 @@ pub enum Fault {
     Unreachable(String),
     /// The exchange refused the whole request.
     Answer(u16, String),
-    /// The exchange did not judge a receipt although it got it.
-    Unjudged(String),
-    /// A chain that does not get on: the exchange and the spool disagree about its head.
-    Stuck(String),
     /// A receipt that breaks a rule of its own: a mistake in this meter or its spool.
     Receipt(Box<Refusal>),
     /// The machine's clock.
@@ -74,16 +70,6 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Answer(status, text) => write!(f, "the exchange answered {status}: {text}"),
-            Self::Unjudged(text) => {
-                write!(
-                    f,
-                    "the exchange did not judge a receipt ({text}); it stays in the spool"
-                )
-            }
-            Self::Stuck(order) => write!(
-                f,
-                "the chain of {order} does not get on; does another meter sign for this order?"
-            ),
             Self::Receipt(refusal) => write!(f, "a receipt would be refused: {refusal}"),
             Self::Clock(fault) => fault.fmt(f),
             Self::Json(error) => write!(f, "the spool cannot be written: {error}"),
@@ -106,9 +92,7 @@ impl std::error::Error for Fault {
             | Self::Locked(_)
             | Self::NoApiKey
             | Self::Unreachable(_)
-            | Self::Answer(..)
-            | Self::Unjudged(_)
-            | Self::Stuck(_) => None,
+            | Self::Answer(..) => None,
         }
     }
 }

@@ -149,6 +149,9 @@ impl Issuer<'_> {
                 seq: chain.seq,
             };
             claims.iat = now;
+            // The settings may have been mended since.
+            claims.iss = self.config.issuer;
+            claims.aud.clone_from(&self.config.audience);
             let jws = receipt::sign(&claims, self.signer);
             if let Some(record) = chain.receipts.get_mut(index) {
                 record.seq = chain.seq;

@@ -207,3 +207,57 @@ fn tres_text(items: &[TresItem]) -> String {
         .collect();
     texts.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const DUMP: &str = include_str!("../../../fixtures/usage/west2-2026-10.json");
+
+    #[test]
+    fn numbers_are_read_in_both_spellings() {
+        let both = [
+            ("7", Some(7)),
+            (r#"{"set":true,"infinite":false,"number":7}"#, Some(7)),
+            (r#"{"set":false,"infinite":false,"number":7}"#, None),
+            (r#"{"set":true,"infinite":true,"number":7}"#, None),
+        ];
+        for (text, expected) in both {
+            assert_eq!(
+                serde_json::from_str::<Number>(text).unwrap().get(),
+                expected
+            );
+        }
+    }
+
+    #[test]
+    fn a_list_of_tres_is_written_as_sacct_prints_it() {
+        let listing = read(DUMP).unwrap();
+        let tres = listing.allocations[0].tres.as_deref().unwrap();
+        assert_eq!(
+            tres,
+            "cpu=96,mem=786432,node=1,billing=96,gres/gpu=8,gres/gpu:mxc500=8"
+        );
+    }
+
+    #[test]
+    fn a_damaged_job_is_refused_alone_and_a_damaged_file_whole() {
+        let listing = read(DUMP).unwrap();
+        assert_eq!(listing.allocations.len() + 1, 11);
+        assert_eq!(listing.refused[0].code, RowCode::Malformed);
+        assert!(read(&DUMP[..DUMP.len() / 2]).is_err());
+        assert!(read("{}").is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_of_a_byte_makes_it_panic(place in 0..DUMP.len(), byte in 0_u8..128) {
+            let mut bytes = DUMP.as_bytes().to_vec();
+            bytes[place] = byte;
+            if let Ok(text) = String::from_utf8(bytes) {
+                let _ = read(&text);
+            }
+        }
+    }
+}

@@ -26,14 +26,10 @@ pub struct Declared {
 #[must_use]
 pub fn read<'a>(text: &'a str, declared: &'a Declared) -> Listing<'a> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut lines = (1_u64..).zip(text.lines());
     let mut listing = Listing::default();
-    let Some((_, header)) = lines.next() else {
-        return listing;
-    };
-    let header = Header::read(header);
-    for (line, row) in lines {
-        if row.trim().is_empty() {
+    let header = Header::read(text.lines().next().unwrap_or_default());
+    for (line, row) in (1_u64..).zip(text.lines()) {
+        if row.trim().is_empty() || (line == 1 && header.names_jobs()) {
             continue;
         }
         match header.allocation(line, row, declared) {
@@ -62,6 +58,13 @@ impl<'a> Header<'a> {
         }
     }
 
+    /// Whether it is a header at all: an export with `--noheader` begins with a row.
+    fn names_jobs(&self) -> bool {
+        self.names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case("JobID"))
+    }
+
     /// Takes a row apart; `None` is a step.
     fn allocation<'r>(
         &self,
@@ -79,11 +82,7 @@ impl<'a> Header<'a> {
             let sentence = format!("{} bytes exceed the {ROW_BYTES_MAX} of a row", row.len());
             return Err(refuse(RowCode::Malformed, sentence));
         }
-        if !self
-            .names
-            .iter()
-            .any(|name| name.eq_ignore_ascii_case("JobID"))
-        {
+        if !self.names_jobs() {
             let sentence = "the first line names no column JobID; export with a header".to_owned();
             return Err(refuse(RowCode::Column, sentence));
         }
@@ -222,6 +221,37 @@ fn two_digits(text: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_without_a_panic_and_every_row_is_accounted_for(
+            head in "(JobID|State|Start|End|Elapsed|JobName|AllocTRES|\\|){0,9}",
+            rows in proptest::collection::vec("[ -~é|]{0,40}", 0..9),
+        ) {
+            let declared = utc();
+            let text = format!("{head}\n{}", rows.join("\n"));
+            let listing = read(&text, &declared);
+            let steps = usize::try_from(listing.steps).unwrap();
+            let full = rows.iter().filter(|row| !row.trim().is_empty()).count();
+            let seen = listing.allocations.len() + listing.refused.len() + steps;
+            // A first line that is no header is a row, and refused.
+            prop_assert!(seen == full || seen == full + 1);
+        }
+
+        #[test]
+        fn a_duration_is_read_back_as_it_was_written(seconds in 0_i64..40_000_000) {
+            let (days, rest) = (seconds / 86_400, seconds % 86_400);
+            let clock = format!("{:02}:{:02}:{:02}", rest / 3_600, rest / 60 % 60, rest % 60);
+            let text = if days > 0 { format!("{days}-{clock}") } else { clock };
+            prop_assert_eq!(duration(&text), Some(seconds));
+        }
+
+        #[test]
+        fn any_duration_is_read_without_a_panic(text in "[0-9:.-]{0,20}") {
+            prop_assert!(duration(&text).is_none_or(|seconds| seconds >= 0));
+        }
+    }
 
     fn utc() -> Declared {
         Declared {
@@ -297,7 +327,7 @@ mod tests {
     fn an_export_without_a_header_refuses_every_row() {
         let declared = utc();
         let listing = read("7|COMPLETED\n8|COMPLETED\n", &declared);
-        assert_eq!(listing.refused.len(), 1);
+        assert_eq!(listing.refused.len(), 2);
         assert_eq!(listing.refused[0].code, RowCode::Column);
     }
 }

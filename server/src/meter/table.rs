@@ -116,7 +116,16 @@ pub(super) fn sent(sent: &Sent) {
         sent.refused.len(),
         sent.signed_again,
     );
-    for (order, seq, code, detail) in &sent.refused {
-        println!("  {order}.{seq}: {code}: {detail}");
+    for refused in &sent.refused {
+        let super::send::RefusedReceipt {
+            order,
+            seq,
+            code,
+            sentence,
+        } = refused;
+        println!("  {order}.{seq}: {code}: {sentence}");
+    }
+    for (order, why) in &sent.halted {
+        println!("  {order} halted, its receipts stay in the spool: {why}");
     }
 }

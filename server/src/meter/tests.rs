@@ -460,6 +460,11 @@ impl Chains {
                 head.0
             );
         }
+        if claims.aud != "localhost/quan" {
+            return format!(
+                "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.audience\"}}\n"
+            );
+        }
         if claims.gpu_count > 32 {
             return format!(
                 "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.capacity\",\"detail\":\"40 over 32\"}}\n"
@@ -579,7 +584,7 @@ fn a_refused_receipt_leaves_the_rest_of_its_chain_whole() {
     let count = signed(&mut meter).len();
     let sent = deliver(&mut meter).unwrap();
     assert_eq!((sent.refused.len(), sent.accepted), (1, count as u64 - 1));
-    assert_eq!(sent.refused[0].2, "receipt.capacity");
+    assert_eq!(sent.refused[0].code, "receipt.capacity");
     assert_eq!(meter.pending(), 0);
     drop(meter);
     // Another start neither repeats it by itself nor breaks the chain; on demand it is planned again.
@@ -614,6 +619,38 @@ fn a_meter_that_lost_its_spool_signs_again_from_the_expected_head() {
 }
 
 #[test]
+fn wrong_settings_halt_the_order_and_mended_ones_sign_it_again() {
+    let (url, chains) = exchange(Mood::default());
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = settings(folder.path(), false, &url);
+    config.audience = "elsewhere/quan".to_owned();
+    let mut meter = Meter::open(config, clock()).unwrap();
+    take(&mut meter, "west2-2026-10.json", "UTC");
+    let count = signed(&mut meter).len();
+    let sent = deliver(&mut meter).unwrap();
+    assert_eq!(
+        (sent.accepted, sent.refused.len(), sent.halted.len()),
+        (0, 0, 2)
+    );
+    assert_eq!(meter.pending(), count);
+    drop(meter);
+    let mut meter = Meter::open(settings(folder.path(), false, &url), clock()).unwrap();
+    let sent = deliver(&mut meter).unwrap();
+    assert_eq!((sent.accepted, meter.pending()), (count as u64, 0));
+    assert_eq!(chains.lock().unwrap().claims.len(), count);
+}
+
+#[test]
+fn the_command_line_is_well_formed() {
+    #[derive(clap::Parser)]
+    struct Quan {
+        #[command(flatten)]
+        _meter: Command,
+    }
+    <Quan as clap::CommandFactory>::command().debug_assert();
+}
+
+#[test]
 fn an_exchange_that_is_away_leaves_everything_in_the_spool() {
     let folder = tempfile::tempdir().unwrap();
     let port = TcpListener::bind("127.0.0.1:0")
@@ -629,4 +666,107 @@ fn an_exchange_that_is_away_leaves_everything_in_the_spool() {
     let count = signed(&mut meter).len();
     assert!(matches!(deliver(&mut meter), Err(Fault::Unreachable(_))));
     assert_eq!(meter.pending(), count);
+}
+
+/// One row of a random history of a small cluster: job, start minute, minutes, GPUs, and whether it still runs.
+type Row = (u32, i64, i64, u32, bool);
+
+fn export(rows: &[Row]) -> String {
+    let epoch = at("2026-10-05T10:00:00Z");
+    let mut text = "JobID|Cluster|Account|State|Start|End|ElapsedRaw|AllocTRES\n".to_owned();
+    for (job, start, minutes, gpus, is_running) in rows {
+        let from = epoch.after(start * 60);
+        let (to, state) = match is_running {
+            true => ("Unknown".to_owned(), "RUNNING"),
+            false => (from.after(minutes * 60).to_string(), "COMPLETED"),
+        };
+        let (from, to, seconds) = (from.to_string(), to, minutes * 60);
+        let (from, to) = (from.trim_end_matches('Z'), to.trim_end_matches('Z'));
+        text.push_str(&format!(
+            "{job}|east1|acct-a|{state}|{from}|{to}|{seconds}|gres/gpu:h200={gpus}\n"
+        ));
+    }
+    text
+}
+
+fn any_history() -> impl proptest::strategy::Strategy<Value = Vec<Vec<Row>>> {
+    use proptest::prelude::*;
+    let row = |job: u32| {
+        (0_i64..300, 1_i64..200, 1_u32..5, any::<bool>())
+            .prop_map(move |(start, minutes, gpus, running)| (job, start, minutes, gpus, running))
+    };
+    // Each export has any of twelve jobs; a job keeps its start and its GPUs, and may go on or end between exports.
+    let jobs = (0..12).map(row).collect::<Vec<_>>();
+    let seen = proptest::collection::vec(
+        proptest::collection::vec((any::<bool>(), 0_i64..100), 12),
+        1..4,
+    );
+    (jobs, seen).prop_map(|(jobs, seen)| {
+        let last = seen.len() - 1;
+        let export = |(n, picks): (usize, Vec<(bool, i64)>)| {
+            let shown = jobs
+                .iter()
+                .zip(picks)
+                .filter(|(_, (is_shown, _))| *is_shown || n == last);
+            shown
+                .map(|((job, start, minutes, gpus, running), (_, less))| {
+                    let still = *running && n != last;
+                    (
+                        *job,
+                        *start,
+                        if still {
+                            (minutes + 50 - less).max(1)
+                        } else {
+                            *minutes
+                        },
+                        *gpus,
+                        still,
+                    )
+                })
+                .collect()
+        };
+        seen.into_iter().enumerate().map(export).collect()
+    })
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(64))]
+    #[test]
+    fn whatever_the_exports_overlap_the_last_words_sum_to_the_runs(history in any_history()) {
+        let folder = tempfile::tempdir().unwrap();
+        let config = settings(folder.path(), true, "http://h");
+        for rows in &history {
+            // A meter of its own for each export: what is known comes from the spool.
+            let mut meter = Meter::open(config.clone(), clock()).unwrap();
+            meter.take(Path::new("f"), export(rows).as_bytes(), &Overrides::default()).unwrap();
+            signed(&mut meter);
+        }
+        let meter = Meter::open(config, clock()).unwrap();
+        let mut last_words: BTreeMap<u32, ComputeUsage> = BTreeMap::new();
+        for receipt in pending(&meter) {
+            let first = receipt.corrects.map_or(receipt.seq, |first| first.seq);
+            if let Some(before) = last_words.insert(first, receipt.clone()) {
+                proptest::prop_assert_eq!((before.start, before.end), (receipt.start, receipt.end));
+            }
+        }
+        let mut by_time: Vec<&ComputeUsage> = last_words.values().collect();
+        by_time.sort_by_key(|receipt| receipt.start);
+        for pair in by_time.windows(2) {
+            proptest::prop_assert!(pair[0].end <= pair[1].start);
+        }
+        let mut stated: BTreeMap<&str, i64> = BTreeMap::new();
+        for job in by_time.iter().flat_map(|receipt| &receipt.jobs) {
+            *stated.entry(&job.run).or_default() += job.gpu_seconds.get();
+        }
+        let book = &meter.spool.books[&order("acct-a")];
+        let metered: BTreeMap<&str, i64> = book
+            .runs
+            .iter()
+            .map(|(name, run)| {
+                let gpus = run.facts.gpus.values().next().copied().unwrap_or(0);
+                (name.as_str(), run.facts.seconds * i64::from(gpus))
+            })
+            .collect();
+        proptest::prop_assert_eq!(stated, metered);
+    }
 }

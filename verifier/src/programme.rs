@@ -35,6 +35,7 @@ pub struct ProgrammeFile {
     structural: Vec<String>,
     amounts: Vec<String>,
     late: Vec<String>,
+    unknown_header: Vec<String>,
 }
 
 impl ProgrammeFile {
@@ -69,6 +70,7 @@ impl ProgrammeFile {
             structural: notes.structural,
             amounts: notes.amounts,
             late: notes.late,
+            unknown_header: notes.header,
         })
     }
 
@@ -96,6 +98,12 @@ impl ProgrammeFile {
         &self.late
     }
 
+    /// What is not known of the authority and of the documents.
+    #[must_use]
+    pub fn unknown_header(&self) -> &[String] {
+        &self.unknown_header
+    }
+
     /// Header keys that a real file still owes; a test's minimal text may leave them out.
     #[must_use]
     pub fn gaps(&self) -> Vec<&'static str> {
@@ -106,7 +114,7 @@ impl ProgrammeFile {
             ("name.en", self.header.name.contains_key("en")),
             ("name.it", self.header.name.contains_key("it")),
             ("status", self.table.contains_key("status")),
-            ("issuer", self.header.issuer.is_some()),
+            ("issuer", self.table.contains_key("issuer")),
             ("region", self.header.region.is_some()),
             ("tier", self.header.level.is_some()),
             ("legal", !self.header.legal.is_empty()),
@@ -251,3 +259,6 @@ pub fn check_procedure(programme: &Programme) -> Result<(), Refusal> {
         .with("procedure", procedure.as_str())),
     }
 }
+
+#[cfg(test)]
+mod tests;

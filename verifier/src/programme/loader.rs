@@ -104,7 +104,10 @@ fn header(file: &mut Table<'_>) -> Result<Header, Refusal> {
         name: names(file)?,
         scheme: schemes(file)?,
         status: file.or("status", Status::Template)?,
-        issuer: file.opt("issuer")?,
+        issuer: match file.known("issuer", Kind::Header)? {
+            Some(Known::Known(issuer)) => Some(issuer),
+            Some(Known::Unknown) | None => None,
+        },
         region: file.opt("region")?,
         level: file.opt("tier")?,
         legal: file
@@ -147,9 +150,13 @@ fn schemes(file: &mut Table<'_>) -> Result<Vec<Scheme>, Refusal> {
 
 fn legal(mut table: Table<'_>) -> Result<Legal, Refusal> {
     let legal = Legal {
-        title: table.known("title", Kind::Late)?.unwrap_or(Known::Unknown),
-        number: table.known("number", Kind::Late)?.unwrap_or(Known::Unknown),
-        date: table.known("date", Kind::Late)?.unwrap_or(Known::Unknown),
+        title: table
+            .known("title", Kind::Header)?
+            .unwrap_or(Known::Unknown),
+        number: table
+            .known("number", Kind::Header)?
+            .unwrap_or(Known::Unknown),
+        date: table.known("date", Kind::Header)?.unwrap_or(Known::Unknown),
         source: table.must::<OneOrMany<String>>("source")?.0,
         grade: table.must("grade")?,
     };

@@ -29,6 +29,8 @@ pub(super) struct Notes {
     pub(super) amounts: Vec<String>,
     /// What may stay unknown until it is reached.
     pub(super) late: Vec<String>,
+    /// What is not known of the documents themselves.
+    pub(super) header: Vec<String>,
 }
 
 /// Which of the kinds of "unknown" a key may be (PROGRAMMES §1, loader rules).
@@ -36,6 +38,7 @@ pub(super) struct Notes {
 pub(super) enum Kind {
     Amount,
     Late,
+    Header,
 }
 
 /// A table being read.
@@ -113,6 +116,7 @@ impl<'a> Table<'a> {
             match kind {
                 Kind::Amount => notes.amounts.push(path),
                 Kind::Late => notes.late.push(path),
+                Kind::Header => notes.header.push(path),
             }
             return Ok(Some(Known::Unknown));
         }

@@ -93,7 +93,7 @@ pub struct Header {
     pub scheme: Vec<Scheme>,
     /// How sure we are of the file.
     pub status: Status,
-    /// The authority.
+    /// The authority, where it is known.
     pub issuer: Option<String>,
     /// The territory, also the regulator's scope.
     pub region: Option<Region>,

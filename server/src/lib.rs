@@ -1,9 +1,12 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
 pub mod clock;
+pub mod config;
 pub mod faults;
+pub mod http;
 pub mod keys;
 pub mod meter;
+pub mod metrics;
 pub mod objects;
 pub mod publisher;
 pub mod store;

@@ -1,0 +1,238 @@
+//! Every setting once: its name, unit, default and why (DESIGN §7).
+//!
+//! A flag wins over the environment (`QUAN_…`), that over the one TOML file, that over the default. Who calls: `main`, the demo
+//! and the tests. No secret is a setting; a database address may hold a password, which no text form shows.
+
+use serde::Deserialize;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::store::{Address, StoreFault};
+
+/// The origin of an exchange that nobody has named: fit for a trial, not for a city.
+const ORIGIN: &str = "localhost/quan";
+/// Beyond this a settings file is not a settings file.
+const FILE_BYTES_MAX: u64 = 65_536;
+
+/// The settings as they are asked for, by flags and environment or by a file; what is absent has a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, clap::Args)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Asked {
+    /// Folder for keys, trail and SQLite files; made when missing [default: quan-data]
+    #[arg(long, env = "QUAN_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where HTTP listens; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "QUAN_LISTEN", value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// sqlite:PATH or postgres://USER@HOST/DATABASE [default: sqlite:DATA/quan.db]
+    #[arg(
+        long,
+        env = "QUAN_DATABASE",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub database: Option<String>,
+    /// Name of the trail and audience of every receipt; settled for ever by the first start [default: localhost/quan]
+    #[arg(long, env = "QUAN_ORIGIN", value_name = "NAME")]
+    pub origin: Option<String>,
+    /// Milliseconds between two checkpoints while entries come [default: 1000]
+    #[arg(long, env = "QUAN_PUBLISH_MS", value_name = "MS")]
+    pub publish_ms: Option<u64>,
+    /// Commands that may wait for the sequencer before callers are told to come back [default: 20000]
+    #[arg(long, env = "QUAN_QUEUE_MAX", value_name = "N")]
+    pub queue_max: Option<usize>,
+    /// Threads that serve HTTP [default: one a core]
+    #[arg(long, env = "QUAN_THREADS", value_name = "N")]
+    pub threads: Option<usize>,
+    /// Form of the log on standard error: text or json [default: text]
+    #[arg(long, env = "QUAN_LOG_FORMAT", value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// What is logged, e.g. info or warn,server=debug [default: info]
+    #[arg(long, env = "QUAN_LOG", value_name = "FILTER")]
+    pub log: Option<String>,
+}
+
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line, for collectors.
+    Json,
+}
+
+/// The settings that hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The data folder: keys, `operator.key`, `trail/`, `policy.txt`, SQLite files.
+    pub data: PathBuf,
+    /// Where HTTP listens. Loopback by default: TLS and the open network are a proxy's work.
+    pub listen: SocketAddr,
+    /// The database. SQLite in the data folder by default, so that nothing has to be installed.
+    pub database: Address,
+    /// The trail's origin and every receipt's audience, never the listen address: that one may change.
+    pub origin: String,
+    /// Between two checkpoints. A checkpoint costs a few syncs; TRAIL asks for one within 60 s of an entry.
+    pub publish_every: Duration,
+    /// The bound of the sequencer's queue: two full bulk requests, so that one cannot starve all others.
+    pub queue_max: usize,
+    /// HTTP threads.
+    pub threads: usize,
+    /// The form of log lines.
+    pub log_format: LogFormat,
+    /// The filter of log lines (`tracing_subscriber::EnvFilter`).
+    pub log: String,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug)]
+pub enum ConfigFault {
+    /// The file cannot be read.
+    File(PathBuf, std::io::Error),
+    /// The file is longer than any settings are.
+    TooLong(PathBuf),
+    /// The file is not TOML of known settings.
+    Toml(PathBuf, Box<toml::de::Error>),
+    /// The address of the database is none.
+    Database(StoreFault),
+    /// A number is outside what it may be.
+    Range(&'static str, u64, u64),
+}
+
+impl fmt::Display for ConfigFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, _) => write!(f, "cannot read the settings in {}", path.display()),
+            Self::TooLong(path) => write!(f, "{} is longer than 64 KiB", path.display()),
+            Self::Toml(path, fault) => write!(f, "{}: {}", path.display(), fault.message()),
+            Self::Database(fault) => write!(f, "database: {fault}"),
+            Self::Range(name, low, high) => write!(f, "{name} is {low} to {high}"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::File(_, fault) => Some(fault),
+            Self::TooLong(_) | Self::Toml(..) | Self::Database(_) | Self::Range(..) => None,
+        }
+    }
+}
+
+impl Asked {
+    /// Reads a settings file; an unknown setting is refused.
+    /// # Errors
+    /// [`ConfigFault`], naming the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigFault> {
+        let file = |fault| ConfigFault::File(path.to_owned(), fault);
+        if std::fs::metadata(path).map_err(file)?.len() > FILE_BYTES_MAX {
+            return Err(ConfigFault::TooLong(path.to_owned()));
+        }
+        let text = std::fs::read_to_string(path).map_err(file)?;
+        toml::from_str(&text).map_err(|fault| ConfigFault::Toml(path.to_owned(), Box::new(fault)))
+    }
+
+    /// What is asked here, and where nothing is, what `other` asks.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            data: self.data.or(other.data),
+            listen: self.listen.or(other.listen),
+            database: self.database.or(other.database),
+            origin: self.origin.or(other.origin),
+            publish_ms: self.publish_ms.or(other.publish_ms),
+            queue_max: self.queue_max.or(other.queue_max),
+            threads: self.threads.or(other.threads),
+            log_format: self.log_format.or(other.log_format),
+            log: self.log.or(other.log),
+        }
+    }
+
+    /// Fills in the defaults and checks the ranges.
+    /// # Errors
+    /// [`ConfigFault::Database`], [`ConfigFault::Range`].
+    pub fn settle(self) -> Result<Config, ConfigFault> {
+        let data = self.data.unwrap_or_else(|| PathBuf::from("quan-data"));
+        let database = match &self.database {
+            Some(text) => Address::parse(text).map_err(ConfigFault::Database)?,
+            None => Address::Sqlite(data.join("quan.db")),
+        };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
+        Ok(Config {
+            data,
+            listen: self
+                .listen
+                .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
+            database,
+            origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
+            publish_every: Duration::from_millis(publish_ms),
+            queue_max: within(
+                "queue-max",
+                self.queue_max.unwrap_or(20_000),
+                256,
+                1_000_000,
+            )?,
+            threads: within("threads", self.threads.unwrap_or(cores), 1, 256)?,
+            log_format: self.log_format.unwrap_or(LogFormat::Text),
+            log: self.log.unwrap_or_else(|| "info".to_owned()),
+        })
+    }
+}
+
+fn within<N: Copy + PartialOrd + TryInto<u64>>(
+    name: &'static str,
+    value: N,
+    low: N,
+    high: N,
+) -> Result<N, ConfigFault> {
+    if low <= value && value <= high {
+        return Ok(value);
+    }
+    let number = |n: N| n.try_into().unwrap_or(u64::MAX);
+    Err(ConfigFault::Range(name, number(low), number(high)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(text: &str) -> Result<Asked, ConfigFault> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quan.toml");
+        std::fs::write(&path, text).unwrap();
+        Asked::read(&path)
+    }
+
+    #[test]
+    fn a_flag_wins_over_the_file_and_the_file_over_the_default() {
+        let file = written("listen = \"127.0.0.1:1\"\norigin = \"exchange.example/sh\"\n").unwrap();
+        let flags = Asked {
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))),
+            ..Asked::default()
+        };
+        let config = flags.or(file).settle().unwrap();
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.origin, "exchange.example/sh");
+        assert_eq!(
+            config.database,
+            Address::Sqlite(PathBuf::from("quan-data/quan.db"))
+        );
+    }
+
+    #[test]
+    fn an_unknown_setting_and_a_number_out_of_range_are_refused() {
+        assert!(matches!(
+            written("lissen = \"x\""),
+            Err(ConfigFault::Toml(..))
+        ));
+        for bad in ["publish-ms = 1", "queue-max = 1", "threads = 0"] {
+            let refused = written(bad).unwrap().settle();
+            assert!(matches!(refused, Err(ConfigFault::Range(..))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! All routes in one table; each handler is one function beside it (DESIGN §7).
+//!
+//! HTTP parses, asks and writes: it decides nothing and writes no row of the log. Reads come from the book in memory, as fresh
+//! as the last commit; every answer says `as_of` which entry.
+
+mod access;
+mod command;
+mod desk;
+mod entry;
+mod exchange;
+mod fund;
+mod openapi;
+mod party;
+mod problem;
+mod read;
+
+use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use std::sync::Arc;
+use verifier::book::command::Kind;
+use verifier::refusal::{Code, Refusal};
+use verifier::time::Timestamp;
+
+pub use access::{Caller, Sees, make_key};
+pub use command::{COMMAND_BYTES_MAX, InFlight, req};
+pub use desk::{Committed, Desk, Outcome};
+pub use problem::{PROBLEM_JSON, Problem};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::metrics::{Gauge, Metrics};
+use crate::store::Store;
+use read::Read;
+
+/// What every handler needs: one for all threads.
+#[derive(Debug)]
+pub struct Shared {
+    /// The settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// For API keys and stored entries.
+    pub store: Arc<Store>,
+    /// Who decides.
+    pub sequencer: Desk,
+    /// Keys that were used lately.
+    pub access: access::Access,
+    /// Commands being worked on.
+    pub in_flight: InFlight,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Shared {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(config: Config, clock: Clock, store: Arc<Store>, sequencer: Desk) -> Self {
+        Self {
+            config,
+            clock,
+            store,
+            sequencer,
+            access: access::Access::default(),
+            in_flight: InFlight::default(),
+            metrics: Metrics::default(),
+        }
+    }
+
+    fn now(&self) -> Result<Timestamp, Problem> {
+        self.clock
+            .now()
+            .map_err(|fault| Problem::Internal(fault.to_string()))
+    }
+}
+
+/// One route.
+#[derive(Debug)]
+pub struct Route {
+    /// `GET` or `POST`.
+    pub method: Verb,
+    /// The path; `{…}` is a parameter.
+    pub path: &'static str,
+    /// What it is for, in a few words.
+    pub summary: &'static str,
+    /// What answers it.
+    pub does: Does,
+}
+
+/// The two methods: what asks and what only reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Only reads.
+    Get,
+    /// Asks for something.
+    Post,
+}
+
+/// What answers a route.
+#[derive(Debug, Clone, Copy)]
+pub enum Does {
+    /// The body is the payload of this kind of command.
+    Command(Kind),
+    /// Makes an API key.
+    MakeKey,
+    /// Removes an API key.
+    RemoveKey,
+    /// Reads the book.
+    Read(Sees, Read),
+    /// Says whether this server serves.
+    Health,
+    /// Counters for Prometheus.
+    Metrics,
+    /// This table as OpenAPI 3.1.
+    OpenApi,
+}
+
+const fn asks(path: &'static str, kind: Kind, summary: &'static str) -> Route {
+    Route {
+        method: Verb::Post,
+        path,
+        summary,
+        does: Does::Command(kind),
+    }
+}
+
+const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str) -> Route {
+    Route {
+        method: Verb::Get,
+        path,
+        summary,
+        does: Does::Read(sees, read),
+    }
+}
+
+/// Every route of the exchange but the trail's own files (`http::trail`).
+#[rustfmt::skip]
+pub const ROUTES: &[Route] = &[
+    asks("/v1/parties", Kind::AdmitParty, "Admit a party"),
+    asks("/v1/parties/update", Kind::UpdateParty, "Change a party's roles or name"),
+    asks("/v1/parties/suspend", Kind::SuspendParty, "Suspend a party or lift the suspension"),
+    asks("/v1/actors", Kind::RegisterActor, "Register a credential of a party"),
+    asks("/v1/actors/remove", Kind::RemoveActor, "Remove a credential"),
+    asks("/v1/keys", Kind::RegisterKey, "Register a signing key"),
+    asks("/v1/keys/revoke", Kind::RevokeKey, "Revoke a signing key"),
+    asks("/v1/facts", Kind::RecordFact, "Record a fact"),
+    asks("/v1/facts/withdraw", Kind::WithdrawFact, "Withdraw a fact"),
+    asks("/v1/funds", Kind::OpenFund, "Open a fund"),
+    asks("/v1/funds/appropriate", Kind::AppropriateFund, "Put money into a fund"),
+    asks("/v1/funds/lapse", Kind::LapseFund, "Take free money back"),
+    Route { method: Verb::Post, path: "/v1/api-keys", summary: "Make an API key", does: Does::MakeKey },
+    Route { method: Verb::Post, path: "/v1/api-keys/remove", summary: "Remove an API key", does: Does::RemoveKey },
+    asks("/v1/programmes", Kind::EnactProgramme, "Enact a programme file"),
+    asks("/v1/programmes/amend", Kind::AmendProgramme, "Replace an enacted programme file"),
+    asks("/v1/programmes/close", Kind::CloseProgramme, "Close a programme"),
+    asks("/v1/lists", Kind::PublishProviderList, "Publish a part of a provider list"),
+    reads("/v1/exchange", Sees::Public, exchange::show, "The exchange and its trail"),
+    reads("/v1/parties/{id}", Sees::Party, party::show, "A party"),
+    reads("/v1/funds", Sees::Public, fund::list, "Every fund with its balances by class"),
+    reads("/v1/funds/{id}/trial-balance", Sees::Party, fund::trial_balance, "Every account of a fund"),
+    reads("/v1/entries/{seq}", Sees::Party, entry::show, "An entry of the trail"),
+    Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
+    Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
+    Route { method: Verb::Get, path: "/openapi.json", summary: "This interface", does: Does::OpenApi },
+];
+
+/// Puts the table into the server.
+pub fn configure(app: &mut web::ServiceConfig) {
+    // A fixed path is tried before one with a parameter that would match it too.
+    let (open, fixed): (Vec<&Route>, Vec<&Route>) =
+        ROUTES.iter().partition(|route| route.path.contains('{'));
+    let mut paths: Vec<&'static str> = Vec::new();
+    for route in fixed.into_iter().chain(open) {
+        if !paths.contains(&route.path) {
+            paths.push(route.path);
+        }
+    }
+    for path in paths {
+        app.service(resource(path));
+    }
+    app.default_service(web::to(no_such_path));
+}
+
+fn resource(path: &'static str) -> actix_web::Resource {
+    let mut resource = web::resource(path).default_service(web::to(no_such_method));
+    for route in ROUTES.iter().filter(|route| route.path == path) {
+        let verb = match route.method {
+            Verb::Get => web::get(),
+            Verb::Post => web::post(),
+        };
+        let handler = move |request, payload, shared: web::Data<Shared>| async move {
+            answer(route, shared.into_inner(), request, payload).await
+        };
+        resource = resource.route(verb.to(handler));
+    }
+    resource
+}
+
+async fn answer(
+    route: &'static Route,
+    shared: Arc<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> HttpResponse {
+    let of = Arc::clone(&shared);
+    let answered = dispatch(route, shared, request, payload).await;
+    let mut response = answered.unwrap_or_else(|problem| problem.error_response());
+    of.metrics.request(route.path, response.status().as_u16());
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+async fn dispatch(
+    route: &'static Route,
+    shared: Arc<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    match route.does {
+        Does::Command(kind) => command::answer(shared, kind, request, payload).await,
+        Does::MakeKey => {
+            let (caller, body) = keyed(&shared, &request, payload).await?;
+            let made = access::create_key(shared, caller, &body).await?;
+            Ok(HttpResponse::Created().json(made))
+        }
+        Does::RemoveKey => {
+            let (caller, body) = keyed(&shared, &request, payload).await?;
+            Ok(HttpResponse::Ok().json(access::remove_key(shared, caller, &body).await?))
+        }
+        Does::Read(sees, read) => read::answer(shared, sees, read, request).await,
+        Does::Health => Ok(health(&shared)),
+        Does::Metrics => Ok(metrics(&shared)),
+        Does::OpenApi => Ok(HttpResponse::Ok().json(openapi::document())),
+    }
+}
+
+async fn keyed(
+    shared: &Arc<Shared>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(Caller, web::Bytes), Problem> {
+    let caller = access::caller(shared, request).await?;
+    command::require_media_type(request, "application/json")?;
+    Ok((
+        caller,
+        command::read_body(payload, COMMAND_BYTES_MAX).await?,
+    ))
+}
+
+fn health(shared: &Shared) -> HttpResponse {
+    let size = shared.sequencer.read(|book| book.size);
+    HttpResponse::Ok().json(serde_json::json!({ "status": "serving", "entries": size }))
+}
+
+fn metrics(shared: &Shared) -> HttpResponse {
+    let size = shared.sequencer.read(|book| book.size);
+    let gauges = [Gauge {
+        name: "quan_entries",
+        help: "Entries of the trail.",
+        value: size,
+    }];
+    HttpResponse::Ok()
+        .content_type("text/plain; version=0.0.4; charset=utf-8")
+        .body(shared.metrics.text(&gauges))
+}
+
+async fn no_such_path(request: HttpRequest) -> HttpResponse {
+    let sentence = format!(
+        "nothing is at {}; /openapi.json lists every path",
+        shown(request.path())
+    );
+    Problem::from(Refusal::new(Code::RequestPath, sentence)).error_response()
+}
+
+async fn no_such_method(request: HttpRequest) -> HttpResponse {
+    let sentence = format!(
+        "{} is not answered here; /openapi.json lists every method",
+        request.method()
+    );
+    let mut response = Problem::from(Refusal::new(Code::RequestMethod, sentence)).error_response();
+    let path = request.match_pattern().unwrap_or_default();
+    let allowed = ROUTES
+        .iter()
+        .filter(|route| route.path == path)
+        .map(|route| route.method.as_str());
+    let allowed = allowed.collect::<Vec<_>>().join(", ");
+    if let Ok(allowed) = HeaderValue::from_str(&allowed) {
+        response
+            .headers_mut()
+            .insert(actix_web::http::header::ALLOW, allowed);
+    }
+    response
+}
+
+/// A path in a sentence: not longer than one.
+fn shown(path: &str) -> String {
+    path.chars().take(80).collect()
+}
+
+impl Verb {
+    /// The method's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_kind_of_command_has_one_path_and_entry_0_has_none() {
+        let routed: Vec<Kind> = ROUTES
+            .iter()
+            .filter_map(|route| {
+                if let Does::Command(kind) = route.does {
+                    Some(kind)
+                } else {
+                    None
+                }
+            })
+            .collect();
+        let distinct: BTreeSet<_> = routed.iter().collect();
+        assert_eq!(distinct.len(), routed.len());
+        let without: Vec<_> = Kind::ALL
+            .iter()
+            .filter(|kind| !routed.contains(kind))
+            .map(|kind| kind.as_str())
+            .collect();
+        assert_eq!(without, ["exchange.opened"]);
+    }
+
+    #[test]
+    fn no_two_routes_are_the_same() {
+        let all: BTreeSet<_> = ROUTES
+            .iter()
+            .map(|route| (route.method.as_str(), route.path))
+            .collect();
+        assert_eq!(all.len(), ROUTES.len());
+    }
+}

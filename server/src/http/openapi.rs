@@ -1,0 +1,214 @@
+//! The route table as an OpenAPI 3.1 document.
+
+use serde_json::{Map, Value, json};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
+
+use super::problem::{PROBLEM_JSON, Written};
+use super::{Does, ROUTES, Route, Sees, Verb};
+
+/// The document for [`ROUTES`].
+#[must_use]
+pub(super) fn document() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        if let Value::Object(path) = path {
+            path.insert(route.method.as_str().to_lowercase(), operation(route));
+        }
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Quan",
+            "version": env!("CARGO_PKG_VERSION"),
+            "description": "An exchange for compute and data vouchers. Money in fen, times in UTC, integers only.",
+            "license": { "name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT" },
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": { "key": { "type": "http", "scheme": "bearer" } },
+        },
+    })
+}
+
+fn schemas() -> Value {
+    let mut schemas: Vec<(String, RefOr<Schema>)> =
+        vec![(Written::name().into_owned(), Written::schema())];
+    Written::schemas(&mut schemas);
+    let named = schemas.into_iter().map(|(name, schema)| {
+        let name = if name == Written::name() {
+            "Problem".to_owned()
+        } else {
+            name
+        };
+        (name, serde_json::to_value(schema).unwrap_or_default())
+    });
+    let mut all: Map<String, Value> = named.collect();
+    all.insert("Accepted".to_owned(), accepted());
+    Value::Object(all)
+}
+
+fn accepted() -> Value {
+    json!({
+        "type": "object",
+        "description": "The entry that a command became: a pure function of the entry.",
+        "required": ["seq", "at", "type", "found", "trail", "as_of"],
+        "properties": {
+            "seq": { "type": "integer" },
+            "at": { "type": "string", "format": "date-time" },
+            "type": { "type": "string", "description": "e.g. order.placed" },
+            "found": { "type": "object", "description": "What was decided: ids, amounts, the trace." },
+            "trail": {
+                "type": "object",
+                "properties": {
+                    "origin": { "type": "string" },
+                    "index": { "type": "integer" },
+                    "leaf_hash": { "type": "string", "description": "RFC 6962, base64url" },
+                },
+            },
+            "as_of": { "type": "integer" },
+        },
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let mut operation = Map::new();
+    operation.insert("summary".to_owned(), route.summary.into());
+    operation.insert("operationId".to_owned(), operation_id(route).into());
+    let is_public = matches!(
+        route.does,
+        Does::Read(Sees::Public, _) | Does::Health | Does::Metrics | Does::OpenApi
+    );
+    operation.insert(
+        "security".to_owned(),
+        if is_public {
+            json!([])
+        } else {
+            json!([{ "key": [] }])
+        },
+    );
+    operation.insert("parameters".to_owned(), parameters(route));
+    if let Some(body) = request_body(route) {
+        operation.insert("requestBody".to_owned(), body);
+    }
+    operation.insert("responses".to_owned(), responses(route));
+    Value::Object(operation)
+}
+
+fn operation_id(route: &Route) -> String {
+    if let Does::Command(kind) = route.does {
+        return kind.as_str().replace('.', "_");
+    }
+    let path = route
+        .path
+        .trim_start_matches("/v1")
+        .replace(['{', '}', '.'], "");
+    let method = route.method.as_str().to_lowercase();
+    format!("{method}{}", path.replace(['/', '-'], "_"))
+}
+
+fn parameters(route: &Route) -> Value {
+    let text = json!({ "type": "string" });
+    let mut parameters = Vec::new();
+    for part in route.path.split('/') {
+        if let Some(name) = part
+            .strip_prefix('{')
+            .and_then(|part| part.strip_suffix('}'))
+        {
+            parameters
+                .push(json!({ "name": name, "in": "path", "required": true, "schema": text }));
+        }
+    }
+    if let Does::Command(_) = route.does {
+        parameters.push(json!({
+            "name": "Idempotency-Key", "in": "header", "required": true,
+            "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
+        }));
+    }
+    if let Does::Read(..) = route.does {
+        parameters.push(json!({ "name": "after", "in": "query", "schema": text }));
+        parameters.push(json!({
+            "name": "limit", "in": "query",
+            "schema": { "type": "integer", "minimum": 1, "maximum": 1000 },
+        }));
+    }
+    Value::Array(parameters)
+}
+
+fn request_body(route: &Route) -> Option<Value> {
+    let content = match route.does {
+        Does::Command(kind) => json!({ "application/json": { "schema": payload(kind) } }),
+        Does::MakeKey | Does::RemoveKey => {
+            json!({ "application/json": { "schema": { "type": "object" } } })
+        }
+        Does::Read(..) | Does::Health | Does::Metrics | Does::OpenApi => return None,
+    };
+    Some(json!({ "required": true, "content": content }))
+}
+
+/// The payload of a kind: exactly its members, nothing else.
+fn payload(kind: verifier::book::command::Kind) -> Value {
+    json!({ "type": "object", "title": kind.as_str(), "additionalProperties": false })
+}
+
+fn responses(route: &Route) -> Value {
+    let problem = json!({
+        "description": "Refused, or failed: `code` says which.",
+        "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    let json_of = |schema: Value| json!({ "application/json": { "schema": schema } });
+    let entered = json!({
+        "description": "Durable: the entry.",
+        "content": json_of(json!({ "$ref": "#/components/schemas/Accepted" })),
+    });
+    let mut responses = Map::new();
+    match route.does {
+        Does::Command(_) => {
+            responses.insert("201".to_owned(), entered);
+        }
+        Does::Metrics => {
+            responses.insert(
+                "200".to_owned(),
+                json!({ "description": "Prometheus text." }),
+            );
+        }
+        Does::MakeKey | Does::RemoveKey | Does::Read(..) | Does::Health | Does::OpenApi => {
+            let status = if route.method == Verb::Post && matches!(route.does, Does::MakeKey) {
+                "201"
+            } else {
+                "200"
+            };
+            let body = json!({ "description": "The answer.", "content": json_of(json!({ "type": "object" })) });
+            responses.insert(status.to_owned(), body);
+        }
+    }
+    responses.insert("default".to_owned(), problem);
+    Value::Object(responses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_is_in_the_document() {
+        let document = document();
+        for route in ROUTES {
+            let method = route.method.as_str().to_lowercase();
+            assert!(
+                document["paths"][route.path][&method]["responses"].is_object(),
+                "{}",
+                route.path
+            );
+        }
+        for name in ["Problem", "Accepted", "Check"] {
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name}"
+            );
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Refusal or fault → status and RFC 9457 JSON: the only such mapping (STYLE §4).
+//!
+//! A refusal says what, with the numbers, and what to do. A fault says nothing of the inside: the log has all of it.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ContentType, RETRY_AFTER};
+use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt;
+use verifier::refusal::{Code, Refusal};
+use verifier::report::{Report, Status};
+
+/// The media type of a problem (RFC 9457 §3).
+pub const PROBLEM_JSON: &str = "application/problem+json";
+/// The prefix of a problem's `type`; the rest is its code.
+const TYPE_PREFIX: &str = "urn:quan:problem:";
+/// Seconds after which a caller may try again where we could not.
+const RETRY_SECONDS: u64 = 1;
+
+/// Why a request is not answered as asked: "no, because", or "we broke".
+#[derive(Debug)]
+pub enum Problem {
+    /// The rules, or the form of a request, say no.
+    Refused(Refusal),
+    /// A receipt was refused: with the list of its checks.
+    ReceiptRefused(Refusal, Report),
+    /// We cannot right now; the caller may try again.
+    Busy(&'static str),
+    /// We broke. The text goes to the log, never to the caller.
+    Internal(String),
+}
+
+/// A problem as it is written (RFC 9457 §3).
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub struct Written {
+    /// `urn:quan:problem:` and the code.
+    #[serde(rename = "type")]
+    kind: String,
+    /// The code in words.
+    title: String,
+    /// The HTTP status.
+    status: u16,
+    /// The stable code, e.g. `receipt.rate`.
+    code: &'static str,
+    /// What is wrong, with the numbers, and what to do.
+    detail: String,
+    /// The numbers and names of `detail`, for programs.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    values: BTreeMap<&'static str, String>,
+    /// The checks of a receipt, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    checks: Vec<Check>,
+}
+
+/// One check of a receipt.
+#[derive(Debug, Serialize, utoipa::ToSchema)]
+pub(super) struct Check {
+    /// The code that a failure has.
+    code: &'static str,
+    /// `passed`, `failed` or `not-reached`.
+    status: &'static str,
+}
+
+impl Problem {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => refusal.code.as_str(),
+            Self::Busy(_) => "exchange.busy",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What is wrong, fit for the caller's eyes.
+    #[must_use]
+    pub fn sentence(&self) -> &str {
+        match self {
+            Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => &refusal.sentence,
+            Self::Busy(why) => why,
+            Self::Internal(_) => {
+                "the exchange failed; nothing was changed unless a repetition with the same key says so"
+            }
+        }
+    }
+
+    /// The problem as it is written.
+    #[must_use]
+    pub fn written(&self) -> Written {
+        let code = self.code();
+        let (values, checks) = match self {
+            Self::Refused(refusal) => (values(refusal), Vec::new()),
+            Self::ReceiptRefused(refusal, report) => (values(refusal), checks(report)),
+            Self::Busy(_) | Self::Internal(_) => (BTreeMap::new(), Vec::new()),
+        };
+        Written {
+            kind: format!("{TYPE_PREFIX}{code}"),
+            title: code.replace(['.', '-'], " "),
+            status: self.status_code().as_u16(),
+            code,
+            detail: self.sentence().to_owned(),
+            values,
+            checks,
+        }
+    }
+}
+
+fn values(refusal: &Refusal) -> BTreeMap<&'static str, String> {
+    refusal.values.iter().cloned().collect()
+}
+
+fn checks(report: &Report) -> Vec<Check> {
+    let word = |status| match status {
+        Status::Passed => "passed",
+        Status::Failed => "failed",
+        Status::NotReached => "not-reached",
+    };
+    let check = |(code, status): &(Code, Status)| Check {
+        code: code.as_str(),
+        status: word(*status),
+    };
+    report.checks().iter().map(check).collect()
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.sentence())
+    }
+}
+
+impl std::error::Error for Problem {}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => status(refusal.code),
+            Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        if let Self::Internal(inside) = self {
+            tracing::error!(fault = %inside, "a request failed");
+        }
+        let mut response = HttpResponse::build(self.status_code());
+        response.insert_header(ContentType(
+            PROBLEM_JSON
+                .parse()
+                .unwrap_or(actix_web::mime::APPLICATION_JSON),
+        ));
+        match self {
+            Self::Busy(_) => {
+                response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+            }
+            Self::Refused(refusal) if refusal.code == Code::AccessUnknown => {
+                // RFC 6750 §3: a 401 names the scheme.
+                response.insert_header(("WWW-Authenticate", "Bearer realm=\"quan\""));
+            }
+            Self::Refused(_) | Self::ReceiptRefused(..) | Self::Internal(_) => {}
+        }
+        response.body(serde_json::to_vec(&self.written()).unwrap_or_default())
+    }
+}
+
+/// The status of a refusal. A repetition with another body is 422, one in flight 409
+/// (draft-ietf-httpapi-idempotency-key-header §2.7).
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "what the rules refuse is 422 unless said otherwise"
+)]
+fn status(code: Code) -> StatusCode {
+    match code {
+        Code::RequestMalformed | Code::RequestIdempotencyKey => StatusCode::BAD_REQUEST,
+        Code::AccessUnknown => StatusCode::UNAUTHORIZED,
+        Code::AccessRole | Code::AccessParty | Code::PartySuspended => StatusCode::FORBIDDEN,
+        Code::RequestPath
+        | Code::EntryUnknown
+        | Code::PartyUnknown
+        | Code::ActorUnknown
+        | Code::KeyUnknown
+        | Code::FactUnknown
+        | Code::FundUnknown
+        | Code::ProgrammeMissing
+        | Code::ListUnknown
+        | Code::CaseUnknown
+        | Code::VoucherUnknown
+        | Code::SiteUnknown
+        | Code::OfferUnknown
+        | Code::DatasetUnknown
+        | Code::OrderUnknown
+        | Code::BatchUnknown => StatusCode::NOT_FOUND,
+        Code::RequestMethod => StatusCode::METHOD_NOT_ALLOWED,
+        Code::CommandInFlight
+        | Code::CommandRepeated
+        | Code::ExchangeUnopened
+        | Code::ExchangeOpened
+        | Code::KeyTaken
+        | Code::FundTaken
+        | Code::ProgrammeTaken
+        | Code::ProgrammeClosed
+        | Code::CaseState
+        | Code::VoucherState
+        | Code::VoucherExpired
+        | Code::OfferWithdrawn
+        | Code::DatasetTaken
+        | Code::DatasetState
+        | Code::OrderClosed
+        | Code::OrderOpen
+        | Code::ReceiptOrderClosed
+        | Code::ReceiptChain
+        | Code::BatchState => StatusCode::CONFLICT,
+        Code::RequestTooLarge | Code::EntryTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::RequestMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        _ => StatusCode::UNPROCESSABLE_ENTITY,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_receipt_lists_its_checks_and_an_inside_text_never_leaves() {
+        let refusal = Refusal::new(Code::ReceiptRate, "7300 exceed 7200; correct gpu_seconds")
+            .with("gpus", 2);
+        let report = Report::new(verifier::receipt::CHECKS, Err(&refusal));
+        let written =
+            serde_json::to_value(Problem::ReceiptRefused(refusal, report).written()).unwrap();
+        assert_eq!(written["type"], "urn:quan:problem:receipt.rate");
+        assert_eq!(written["status"], 422);
+        assert_eq!(written["values"]["gpus"], "2");
+        let status = |code: &str| {
+            let checks = written["checks"].as_array().unwrap();
+            checks.iter().find(|check| check["code"] == code).unwrap()["status"].clone()
+        };
+        assert_eq!(status("receipt.overlap"), "passed");
+        assert_eq!(status("receipt.rate"), "failed");
+        assert_eq!(status("receipt.capacity"), "not-reached");
+        let internal = Problem::Internal("password=s3cret".to_owned());
+        assert!(
+            !serde_json::to_string(&internal.written())
+                .unwrap()
+                .contains("s3cret")
+        );
+    }
+
+    #[test]
+    fn no_code_answers_with_a_success() {
+        assert!(Code::ALL.iter().all(|code| status(*code).is_client_error()));
+    }
+}

@@ -1,0 +1,202 @@
+//! What every read has in common: who asks, the page, `as_of` (DESIGN §7, reads).
+//!
+//! A read is a plain function of the book; it runs on a thread that may wait for the commit under way.
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+use verifier::book::Book;
+use verifier::id::PartyId;
+use verifier::refusal::{Code, Refusal};
+
+use super::access::{self, Caller, Sees};
+use super::problem::Problem;
+use super::{Shared, access::may_see};
+
+/// A page that nobody asked the length of.
+const LIMIT: usize = 100;
+/// The longest page.
+const LIMIT_MAX: usize = 1_000;
+/// The longest query string.
+const QUERY_BYTES_MAX: usize = 1_024;
+
+/// A read: what it answers, without `as_of`.
+pub(super) type Read = fn(&Asking<'_>) -> Result<Map<String, Value>, Problem>;
+
+/// Who asks for what, beside the book.
+#[derive(Debug, Clone, Copy)]
+pub struct Asking<'a> {
+    /// The book as of its last durable entry.
+    pub book: &'a Book,
+    /// Who asks; nobody on a public route without a key.
+    pub caller: Option<Caller>,
+    /// The parameter of the path; empty where there is none.
+    pub id: &'a str,
+    /// Which page.
+    pub page: &'a Page,
+    /// For what is not in the book.
+    pub shared: &'a Shared,
+}
+
+/// Which part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The last item that the caller has.
+    pub after: Option<String>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+impl Asking<'_> {
+    /// The party that asks.
+    /// # Errors
+    /// `access.unknown` without a key.
+    pub fn party(&self) -> Result<PartyId, Refusal> {
+        let caller = self.caller.ok_or_else(|| {
+            Refusal::new(
+                Code::AccessUnknown,
+                "send an API key: Authorization: Bearer quan_…",
+            )
+        })?;
+        Ok(caller.party)
+    }
+
+    /// Lets pass what concerns one of these parties, and whoever sees all.
+    /// # Errors
+    /// `access.party`
+    pub fn concerns(&self, parties: &[PartyId]) -> Result<(), Refusal> {
+        if may_see(self.caller, parties) {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            Code::AccessParty,
+            "this concerns other parties; ask with a key of one of them",
+        ))
+    }
+
+    /// One page of items in the order of their keys, with the cursor of the next page.
+    pub fn list<K: ToString>(&self, items: impl Iterator<Item = (K, Value)>) -> Map<String, Value> {
+        let after = self.page.after.as_deref();
+        let rest = items
+            .map(|(key, value)| (key.to_string(), value))
+            .filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
+        let mut taken: Vec<_> = rest.take(self.page.limit.saturating_add(1)).collect();
+        let more = taken.len() > self.page.limit;
+        taken.truncate(self.page.limit);
+        let next = taken.last().filter(|_| more).map(|(key, _)| key.clone());
+        let items: Vec<Value> = taken.into_iter().map(|(_, value)| value).collect();
+        object(json!({ "items": items, "next": next }))
+    }
+}
+
+/// The members of a JSON object.
+pub(super) fn object(value: Value) -> Map<String, Value> {
+    if let Value::Object(members) = value {
+        members
+    } else {
+        Map::new()
+    }
+}
+
+/// Answers a read.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    sees: Sees,
+    read: Read,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let has_key = request
+        .headers()
+        .contains_key(actix_web::http::header::AUTHORIZATION);
+    let caller = match (sees, has_key) {
+        (Sees::Public, false) => None,
+        (Sees::Public, true) | (Sees::Party, _) => Some(access::caller(&shared, &request).await?),
+    };
+    let page = page(request.query_string())?;
+    let id = request
+        .match_info()
+        .iter()
+        .next()
+        .map(|(_, id)| id.to_owned())
+        .unwrap_or_default();
+    let body = web::block(move || look(&shared, read, caller, &id, &page))
+        .await
+        .map_err(|fault| Problem::Internal(fault.to_string()))??;
+    Ok(HttpResponse::Ok().json(body))
+}
+
+fn look(
+    shared: &Shared,
+    read: Read,
+    caller: Option<Caller>,
+    id: &str,
+    page: &Page,
+) -> Result<Map<String, Value>, Problem> {
+    shared.sequencer.read(|book| {
+        if let Some(caller) = caller {
+            access::stands(book, caller)?;
+        }
+        let mut body = read(&Asking {
+            book,
+            caller,
+            id,
+            page,
+            shared,
+        })?;
+        body.insert("as_of".to_owned(), book.size.saturating_sub(1).into());
+        Ok(body)
+    })
+}
+
+fn page(query: &str) -> Result<Page, Refusal> {
+    let malformed = |sentence: &str| Refusal::new(Code::RequestMalformed, sentence);
+    if query.len() > QUERY_BYTES_MAX {
+        return Err(malformed("a query has at most 1024 bytes"));
+    }
+    let mut page = Page {
+        after: None,
+        limit: LIMIT,
+    };
+    let pairs = web::Query::<Vec<(String, String)>>::from_query(query)
+        .map_err(|_| malformed("the query is not name=value&…"))?;
+    for (name, value) in pairs.into_inner() {
+        match name.as_str() {
+            "after" => page.after = Some(value),
+            "limit" => {
+                let limit = value
+                    .parse()
+                    .ok()
+                    .filter(|limit| (1..=LIMIT_MAX).contains(limit));
+                page.limit = limit.ok_or_else(|| malformed("limit is 1 to 1000"))?;
+            }
+            _ => return Err(malformed("a list takes after and limit, nothing else")),
+        }
+    }
+    Ok(page)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_bounded_and_an_unknown_parameter_is_refused() {
+        assert_eq!(
+            page("").unwrap(),
+            Page {
+                after: None,
+                limit: LIMIT
+            }
+        );
+        assert_eq!(
+            page("after=x&limit=7").unwrap(),
+            Page {
+                after: Some("x".into()),
+                limit: 7
+            }
+        );
+        for bad in ["limit=0", "limit=1001", "limit=x", "offset=3"] {
+            assert!(page(bad).is_err(), "{bad}");
+        }
+    }
+}

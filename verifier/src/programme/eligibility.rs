@@ -12,7 +12,7 @@ mod related;
 mod window;
 
 pub use condition::Truth;
-pub use window::{benefit_lasts, claim_in_time, within_service};
+pub use window::claim_in_time;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::{Billing, Hardware};
-use crate::region::Region;
 use crate::id::{GpuModel, PartyId, SiteId};
 use crate::money::Fen;
+use crate::region::Region;
 use crate::signature::Kid;
 use crate::time::{ClockHour, HOUR_SECONDS, Timestamp};
 

@@ -109,31 +109,6 @@ fn move_on(moment: Timestamp, months: i64, offset: UtcOffset) -> Timestamp {
     day.plus_months(months).start(offset).after(second)
 }
 
-/// Whether use from `start` to `end` lies inside the service window; its last day, as printed, counts.
-#[must_use]
-pub fn within_service(programme: &Programme, start: Timestamp, end: Timestamp) -> bool {
-    let offset = programme.header.utc_offset;
-    programme.window.service.is_none_or(|span| {
-        span.from.is_none_or(|from| from.start(offset) <= start)
-            && span
-                .to
-                .is_none_or(|to| end <= to.plus_days(1).start(offset))
-    })
-}
-
-/// Whether a benefit that began at `first` still lasts at `at`: day 1 is the day of the first benefit.
-#[must_use]
-pub fn benefit_lasts(programme: &Programme, first: Timestamp, at: Timestamp) -> bool {
-    let offset = programme.header.utc_offset;
-    programme.window.benefit_max_days.is_none_or(|days| {
-        let age = at
-            .local_day(offset)
-            .number()
-            .saturating_sub(first.local_day(offset).number());
-        age < days
-    })
-}
-
 /// Whether a claim may still be made at `at` for service that ended at `service_end`.
 #[must_use]
 pub fn claim_in_time(programme: &Programme, service_end: Timestamp, at: Timestamp) -> bool {
@@ -206,5 +181,28 @@ mod tests {
                 "{at}"
             );
         }
+    }
+
+    #[test]
+    fn a_claim_is_in_time_up_to_the_last_local_day() {
+        let text = r#"
+            id = "test-programme"
+            scheme = "compute"
+            fund = [{ id = "pot", funder = "city-finance" }]
+            instrument = { mode = "deduct" }
+            base = { of = ["metered"] }
+            rate = { tier = [{ id = "all", bp = 3000 }] }
+            window = { claim_within_days = 90 }
+        "#;
+        let file = crate::programme::ProgrammeFile::parse(text).unwrap();
+        let programme = file.enact(&[]).unwrap();
+        // 2025-12-31 local; 90 days later is 2026-03-31, over at 16:00 UTC.
+        let end = time("2025-12-31T15:00:00Z");
+        assert!(claim_in_time(&programme, end, time("2026-03-31T15:59:59Z")));
+        assert!(!claim_in_time(
+            &programme,
+            end,
+            time("2026-03-31T16:00:00Z")
+        ));
     }
 }

@@ -8,3 +8,4 @@
 mod support;
 mod floors;
 mod log;
+mod own;

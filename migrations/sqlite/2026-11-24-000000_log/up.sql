@@ -15,9 +15,9 @@ CREATE TABLE head (
     fence INTEGER NOT NULL
 ) STRICT;
 
--- The empty tree of RFC 6962: its root is SHA-256 of nothing.
+-- The empty tree of RFC 6962: its root is SHA-256 of nothing, its edge a size of 0 in 8 bytes.
 INSERT INTO head (id, size, root, edge, at, fence)
-VALUES (1, 0, x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', x'', 0, 0);
+VALUES (1, 0, x'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855', x'0000000000000000', 0, 0);
 
 -- Every head that a log key was ever used on, committed before the key is used: one root a size, for ever.
 CREATE TABLE trail_signed (

@@ -86,11 +86,15 @@ impl Db {
     /// Where the fault comes from the commit itself, its outcome is unknown.
     /// # Errors
     /// What `work` returns, or the fault of beginning or committing.
-    pub fn transaction<T, E: From<diesel::result::Error>>(
+    pub fn transaction<T, E: From<StoreFault>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        diesel::Connection::transaction(self, work)
+        let done = diesel::Connection::transaction(self, |tx| work(tx).map_err(Ended::Work));
+        done.map_err(|ended| match ended {
+            Ended::Work(fault) => fault,
+            Ended::Database(fault) => StoreFault::Query(fault).into(),
+        })
     }
 
     /// Copies SQLite's write-ahead log into its file as far as no reader or writer is in the way. Called in the background.
@@ -118,6 +122,18 @@ impl Db {
                 outcome.map_err(StoreFault::Migrate)
             }
         }
+    }
+}
+
+/// Why a transaction ended without a commit that is known.
+enum Ended<E> {
+    Work(E),
+    Database(diesel::result::Error),
+}
+
+impl<E> From<diesel::result::Error> for Ended<E> {
+    fn from(fault: diesel::result::Error) -> Self {
+        Self::Database(fault)
     }
 }
 

@@ -9,4 +9,5 @@ pub mod meter;
 pub mod metrics;
 pub mod objects;
 pub mod publisher;
+pub mod sequencer;
 pub mod store;

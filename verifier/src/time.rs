@@ -29,6 +29,9 @@ impl std::error::Error for NotATime {}
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 1970-01-01T00:00:00Z, before anything was written.
+    pub const EPOCH: Self = Self(0);
+
     /// Takes UNIX seconds.
     /// # Errors
     /// [`NotATime`] before 1970 or after 9999.

@@ -1,11 +1,14 @@
 //! One test binary: every module runs on SQLite and on a PostgreSQL that the tests start themselves.
 #![expect(
     clippy::unwrap_used,
+    clippy::panic,
     reason = "in a test, a failed step is a failed test"
 )]
 
 #[macro_use]
 mod support;
+mod crash;
 mod floors;
 mod log;
 mod own;
+mod sequencer;

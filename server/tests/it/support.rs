@@ -1,7 +1,9 @@
-//! What the tests stand on: a database each, on both kinds.
+//! What the tests stand on: a database each, on both kinds; a story; an auditor's view of the log.
 
 mod cluster;
 mod database;
+pub(crate) mod replay;
+pub(crate) mod story;
 
 pub(crate) use database::Database;
 

@@ -1,5 +1,6 @@
 //! An empty database of its own for each test.
 
+use diesel::RunQueryDsl as _;
 use server::store::{Address, Db, Store};
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
@@ -39,5 +40,14 @@ impl Database {
 
     pub(crate) fn connect(&self) -> Db {
         Db::open(&self.address).unwrap()
+    }
+
+    /// Runs one statement behind the server's back.
+    pub(crate) fn execute(&self, statement: &str) {
+        let done = match self.connect() {
+            Db::Sqlite(mut conn) => diesel::sql_query(statement).execute(&mut conn),
+            Db::Postgres(mut conn) => diesel::sql_query(statement).execute(&mut conn),
+        };
+        done.unwrap();
     }
 }

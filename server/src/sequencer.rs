@@ -1,0 +1,284 @@
+//! The one writer: collect, catch up, decide, append, commit, answer (DESIGN §2.2, §7).
+//!
+//! Every change of state is a command that comes through here, in batches of what is waiting. [`Sequencer::step`] is plain and
+//! single-threaded: the crash test calls it. [`Sequencer::spawn`] feeds it from the [`Desk`], where HTTP and timers hand in
+//! what they ask. Nothing here decides, that is `verifier`'s; nothing is answered before it is durable. Reads never come
+//! through here: they look at the book between batches.
+
+mod batch;
+mod desk;
+mod fault;
+mod loaded;
+mod queue;
+
+pub use desk::{Committed, Desk, Outcome, Unanswered};
+pub use fault::Fault;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::{RwLockWriteGuard, watch};
+use verifier::book::command::{Command, OpenExchange};
+use verifier::book::decide::Request;
+use verifier::id::{ActorId, PartyId, Salt};
+use verifier::refusal::Code;
+
+use crate::clock::Clock;
+use crate::faults::Faults;
+use crate::store::{Db, Store, log};
+use batch::{Answer, Batch};
+use fault::Stop;
+use loaded::{Loaded, Shelf};
+use queue::{Next, Queue, answer_all};
+
+/// Commands of one transaction at most: enough to share one flush of the disk, few enough to answer soon.
+pub const BATCH_MAX: usize = 256;
+/// How often an idle server takes over what other servers appended.
+const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// The writer of one server.
+pub struct Sequencer {
+    store: Arc<Store>,
+    /// None after a fault: the next step opens another.
+    db: Option<Db>,
+    shelf: Arc<Shelf>,
+    clock: Clock,
+    faults: Faults,
+    committed: watch::Sender<u64>,
+}
+
+impl Sequencer {
+    /// Loads the book by replaying the log, in whatever state the last process left it: a start and a recovery are the same.
+    /// # Errors
+    /// [`Fault`]: the database, or a log that contradicts the rules.
+    pub fn start(store: Arc<Store>, clock: Clock, faults: Faults) -> Result<Self, Fault> {
+        let mut sequencer = Self {
+            store,
+            db: None,
+            shelf: Arc::new(Shelf::new(None)),
+            clock,
+            faults,
+            committed: watch::Sender::new(0),
+        };
+        sequencer.follow()?;
+        Ok(sequencer)
+    }
+
+    /// Writes entry 0 if there is none, else compares the origin: one store is one log for ever (TRAIL D11).
+    /// # Errors
+    /// [`Fault::Origin`] where the store belongs to another origin, [`Fault::Unopened`] where entry 0 is refused.
+    pub fn open(&mut self, asked: OpenExchange) -> Result<(), Fault> {
+        let origin = asked.origin.clone();
+        if self.origin().is_none() {
+            let unknown = Salt::new([0; 16]);
+            let request = Request {
+                // Placeholders: a batch asks entry 0 by the ids that its own salt draws.
+                by: PartyId::draw(&unknown, 0, 0),
+                actor: ActorId::draw(&unknown, 0, 0),
+                cmd: None,
+                req: None,
+                command: Command::OpenExchange(asked),
+            };
+            match self.step(&[request])?.pop() {
+                // Where another server was faster its origin counts, below.
+                Some(Outcome::Refused(refusal)) if refusal.code != Code::ExchangeOpened => {
+                    return Err(Fault::Unopened(refusal));
+                }
+                _ => {}
+            }
+        }
+        match self.origin() {
+            Some(found) if found == origin => Ok(()),
+            found => Err(Fault::Origin {
+                found,
+                asked: origin,
+            }),
+        }
+    }
+
+    fn origin(&self) -> Option<String> {
+        let shelf = self.shelf.blocking_read();
+        let exchange = shelf.as_ref()?.book.exchange.as_ref()?;
+        Some(exchange.origin.clone())
+    }
+
+    /// Starts the thread that serves the desk until the desk is closed or the log contradicts itself. At most
+    /// `waiting_max` commands wait; more are told to come back.
+    /// # Errors
+    /// The operating system gives no thread.
+    pub fn spawn(self, waiting_max: usize) -> io::Result<(Desk, JoinHandle<Result<(), Fault>>)> {
+        let queue = Arc::new(Queue::new(waiting_max));
+        let desk = Desk::new(
+            Arc::clone(&queue),
+            Arc::clone(&self.shelf),
+            self.committed.subscribe(),
+        );
+        let thread = Builder::new()
+            .name("sequencer".to_owned())
+            .spawn(move || self.serve(&queue))?;
+        Ok((desk, thread))
+    }
+
+    fn serve(mut self, queue: &Queue) -> Result<(), Fault> {
+        // However this ends, nobody waits for an answer that does not come.
+        let _closed = queue.close_when_dropped();
+        loop {
+            let outcome = match queue.next(BATCH_MAX, FOLLOW_EVERY) {
+                Next::Batch { requests, replies } => {
+                    let outcome = self.step(&requests);
+                    answer_all(replies, outcome)
+                }
+                Next::Idle => self.follow(),
+                Next::Closed => return Ok(()),
+            };
+            match outcome {
+                Err(fault) if fault.stops_writing() => return Err(fault),
+                Err(fault) => tracing::error!(
+                    error = &fault as &dyn std::error::Error,
+                    "nothing was written"
+                ),
+                Ok(()) => {}
+            }
+        }
+    }
+
+    /// Decides a batch, makes what it comes to durable, and says what became of each request, in order.
+    /// # Errors
+    /// [`Fault`]: none of the batch is known to be durable and none of it may be answered. The book is loaded anew; a client
+    /// that repeats its command is answered from there.
+    pub fn step(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, Fault> {
+        let mut poison = BTreeSet::new();
+        loop {
+            match self.attempt(requests, &poison) {
+                Ok(answers) | Err(Stop::Unchanged(answers)) => return Ok(self.outcomes(answers)),
+                Err(Stop::Fault(fault)) => return Err(fault),
+                // One poisonous command: its neighbours are decided anew, on a book loaded anew.
+                Err(Stop::Poison { index, why }) => {
+                    tracing::error!(why, "a decision could not be applied");
+                    poison.insert(index);
+                }
+            }
+        }
+    }
+
+    /// One batch, one transaction, from top to bottom.
+    fn attempt(
+        &mut self,
+        requests: &[Request],
+        poison: &BTreeSet<usize>,
+    ) -> Result<Vec<Answer>, Stop> {
+        // After a fault: another connection, and the book from the log. A crash leaves what the log says.
+        let mut db = self.ready()?;
+        let mut on_desk: Option<RwLockWriteGuard<'_, Option<Loaded>>> = None;
+        let faults = &self.faults;
+
+        let done = db.transaction(|tx| {
+            // Lock the head by writing it: from here on no other server appends. A crash leaves nothing, the database gives
+            // the lock back with the connection.
+            let locked =
+                faults.around("lock the head", || log::lock_head(tx).map_err(Stop::from))?;
+
+            // From the first apply to the commit nobody reads the book: it holds what is not durable yet.
+            let shelf = on_desk.insert(self.shelf.blocking_write());
+            let loaded = shelf.as_mut().ok_or(Fault::Unloaded)?;
+
+            // Apply what other servers appended. It is durable already: a crash loses nothing.
+            loaded.catch_up(tx, &locked.head)?;
+
+            // Decide each command and apply it, so that the next one sees it. Only memory changes: a crash leaves nothing.
+            let batch = Batch::new(&self.clock, &locked)?.decide(loaded, requests, poison)?;
+            if batch.new.is_empty() {
+                return Err(Stop::Unchanged(batch.answers));
+            }
+
+            // Append the entries, the tree's edge and the head. A crash leaves nothing: the transaction is open.
+            let to = loaded.head();
+            faults.around("append", || {
+                log::append(tx, &locked.head, &batch.new, &to).map_err(Stop::from)
+            })?;
+
+            // DURABLE: the commit. A crash before it leaves nothing, one after it leaves all: the entries, and in them each
+            // command's key, by which a client that repeats is answered. In between nobody knows, and the next start sees.
+            faults.point("commit")?;
+            Ok((batch.answers, to.size))
+        });
+        let done = done.and_then(|all| faults.point("commit").map(|()| all).map_err(Stop::from));
+
+        match &done {
+            // Readers see the book again.
+            Ok((_, size)) => {
+                self.committed.send_replace(*size);
+                self.db = Some(db);
+            }
+            Err(Stop::Unchanged(_)) => self.db = Some(db),
+            // What was applied may not be durable: nobody sees or uses that book again. Where nothing was, it stays.
+            Err(Stop::Fault(_) | Stop::Poison { .. }) => {
+                if let Some(mut shelf) = on_desk {
+                    *shelf = None;
+                }
+            }
+        }
+        done.map(|(answers, _)| answers)
+    }
+
+    /// A connection and a book: those of the last step, or, after a fault, both anew.
+    fn ready(&mut self) -> Result<Db, Fault> {
+        let mut db = match self.db.take() {
+            Some(db) => db,
+            None => self.store.dedicated()?,
+        };
+        if self.shelf.blocking_read().is_none() {
+            // Readers are told to come back meanwhile: they do not wait for the replay.
+            let loaded = Loaded::replay(&mut db)?;
+            *self.shelf.blocking_write() = Some(loaded);
+        }
+        Ok(db)
+    }
+
+    /// Takes over what other servers appended, without the lock: so that reads are fresh and the next step finds little to do.
+    /// # Errors
+    /// [`Fault`], as [`Sequencer::step`].
+    pub fn follow(&mut self) -> Result<(), Fault> {
+        let mut db = self.ready()?;
+        let head = log::head(&mut db)?;
+        let mut shelf = self.shelf.blocking_write();
+        let caught = match shelf.as_mut() {
+            Some(loaded) => loaded.catch_up(&mut db, &head),
+            None => Err(Fault::Unloaded),
+        };
+        if caught.is_err() {
+            *shelf = None;
+        }
+        drop(shelf);
+        caught?;
+        self.committed.send_replace(head.size);
+        self.db = Some(db);
+        Ok(())
+    }
+
+    /// What the callers are told. The entry of a known command is read from the log: an answer is a function of its entry.
+    fn outcomes(&mut self, answers: Vec<Answer>) -> Vec<Outcome> {
+        let mut db = self.db.as_mut();
+        let outcome = |answer| match answer {
+            Answer::Appended(committed) => Outcome::Accepted(committed),
+            Answer::Refused(refusal) => Outcome::Refused(refusal),
+            Answer::Poison => Outcome::Failed(Unanswered::Internal),
+            Answer::Known(seq) => match db.as_deref_mut().map(|db| loaded::committed(db, seq)) {
+                Some(Ok(committed)) => Outcome::Known(Box::new(committed)),
+                Some(Err(fault)) => {
+                    tracing::error!(
+                        error = &fault as &dyn std::error::Error,
+                        seq,
+                        "a known entry cannot be read"
+                    );
+                    Outcome::Failed(Unanswered::Lost)
+                }
+                None => Outcome::Failed(Unanswered::Lost),
+            },
+        };
+        answers.into_iter().map(outcome).collect()
+    }
+}

@@ -1,0 +1,174 @@
+//! A batch on its way through the book: each request is known already, refused, or becomes an entry.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use verifier::book::Book;
+use verifier::book::command::Command;
+use verifier::book::decide::{Env, Request, decide};
+use verifier::book::entry::{Entry, RULES};
+use verifier::id::{ActorId, PartyId, Salt};
+use verifier::refusal::{Code, Refusal};
+use verifier::time::Timestamp;
+
+use super::fault::Stop;
+use super::loaded::Loaded;
+use super::{Committed, Fault};
+use crate::clock::Clock;
+use crate::store::log::Locked;
+
+/// A head that lies further in the future was written by a broken clock, or ours is: we do not write behind it.
+const FUTURE_MAX_SECONDS: i64 = 300;
+/// How far this machine's clock may be from the database's.
+const SKEW_MAX_SECONDS: u64 = 5;
+/// A drawn id that is taken asks for another salt: once in 2⁸⁰ draws, so more tries than this are a bug.
+const SALT_TRIES: usize = 3;
+
+/// What became of one request, before the batch is durable.
+pub(super) enum Answer {
+    /// It is this new entry.
+    Appended(Box<Committed>),
+    /// It is this entry already.
+    Known(u64),
+    /// The rules say no.
+    Refused(Refusal),
+    /// It made `decide` or `apply` panic, or the two contradict each other.
+    Poison,
+}
+
+/// The requests decided so far, and the bytes of the entries they became.
+pub(super) struct Batch<'a> {
+    clock: &'a Clock,
+    at: Timestamp,
+    pub(super) answers: Vec<Answer>,
+    pub(super) new: Vec<Vec<u8>>,
+}
+
+impl<'a> Batch<'a> {
+    /// Settles the batch's `at`: the database's clock, but never before the last entry (DESIGN §4.6).
+    pub(super) fn new(clock: &'a Clock, locked: &Locked) -> Result<Self, Fault> {
+        let here = clock.now()?;
+        let now = if clock.is_real() { locked.now } else { here };
+        if here.unix().abs_diff(now.unix()) > SKEW_MAX_SECONDS {
+            return Err(Fault::Skew {
+                here,
+                database: now,
+            });
+        }
+        let last = locked.head.at;
+        if last > now.after(FUTURE_MAX_SECONDS) {
+            return Err(Fault::Future { head: last, now });
+        }
+        let at = last.max(now);
+        Ok(Self {
+            clock,
+            at,
+            answers: Vec::new(),
+            new: Vec::new(),
+        })
+    }
+
+    /// Decides every request and applies what it becomes, so that the next one sees it.
+    pub(super) fn decide(
+        mut self,
+        loaded: &mut Loaded,
+        requests: &[Request],
+        poison: &BTreeSet<usize>,
+    ) -> Result<Self, Stop> {
+        for (index, request) in requests.iter().enumerate() {
+            let answer = if poison.contains(&index) {
+                Answer::Poison
+            } else {
+                match self.answer(&loaded.book, request)? {
+                    Ok(entry) => self.append(loaded, entry, index)?,
+                    Err(answer) => answer,
+                }
+            };
+            self.answers.push(answer);
+        }
+        Ok(self)
+    }
+
+    /// The entry that a request would be, or what else there is to say.
+    fn answer(&self, book: &Book, request: &Request) -> Result<Result<Entry, Answer>, Fault> {
+        if let Some(known) = request.cmd.and_then(|cmd| book.commands.get(&cmd)) {
+            return Ok(Err(if known.req == request.req {
+                Answer::Known(known.seq)
+            } else {
+                Answer::Refused(conflict(known.seq))
+            }));
+        }
+        let mut tries = 1;
+        loop {
+            let salt = self.clock.salt()?;
+            let env = Env {
+                at: self.at,
+                salt,
+                rules: RULES,
+            };
+            let request = asked_by(request, &salt);
+            // `decide` only reads the book: whatever it does, the book is as before.
+            let decided = catch_unwind(AssertUnwindSafe(|| decide(book, &request, &env)));
+            match decided {
+                Ok(Ok(entry)) => return Ok(Ok(entry)),
+                Ok(Err(refusal)) if refusal.code == Code::EntrySpelling && tries < SALT_TRIES => {
+                    tries += 1
+                }
+                Ok(Err(refusal)) => return Ok(Err(refused(refusal))),
+                Err(_) => return Ok(Err(Answer::Poison)),
+            }
+        }
+    }
+
+    /// Applies the next entry and keeps its bytes.
+    fn append(&mut self, loaded: &mut Loaded, entry: Entry, index: usize) -> Result<Answer, Stop> {
+        let bytes = match entry.to_bytes() {
+            Ok(bytes) => bytes,
+            Err(refusal) => return Ok(Answer::Refused(refusal)),
+        };
+        // What `decide` gives and `apply` does not take is a bug, and the book may be half changed.
+        match catch_unwind(AssertUnwindSafe(|| loaded.apply(&entry, &bytes))) {
+            Ok(Ok(leaf_hash)) => {
+                self.new.push(bytes);
+                Ok(Answer::Appended(Box::new(Committed { entry, leaf_hash })))
+            }
+            Ok(Err(fault)) => Err(Stop::Poison {
+                index,
+                why: fault.to_string(),
+            }),
+            Err(_) => Err(Stop::Poison {
+                index,
+                why: "apply panicked".to_owned(),
+            }),
+        }
+    }
+}
+
+/// Entry 0 is asked by the party and the actor that its own salt draws; every other request by who asks it.
+fn asked_by<'a>(request: &'a Request, salt: &Salt) -> std::borrow::Cow<'a, Request> {
+    if !matches!(request.command, Command::OpenExchange(_)) {
+        return std::borrow::Cow::Borrowed(request);
+    }
+    std::borrow::Cow::Owned(Request {
+        by: PartyId::draw(salt, 0, 0),
+        actor: ActorId::draw(salt, 0, 0),
+        ..request.clone()
+    })
+}
+
+/// A receipt is its own key: sent again, `decide` names the entry that it is (DESIGN §5).
+fn refused(refusal: Refusal) -> Answer {
+    let value = refusal.values.iter().find(|(name, _)| *name == "seq");
+    match value.and_then(|(_, seq)| seq.parse().ok()) {
+        Some(seq) if refusal.code == Code::CommandRepeated => Answer::Known(seq),
+        _ => Answer::Refused(refusal),
+    }
+}
+
+fn conflict(seq: u64) -> Refusal {
+    Refusal::new(
+        Code::CommandConflict,
+        format!("this idempotency key was used for another request, entry {seq}; take a fresh key"),
+    )
+    .with("seq", seq)
+}

@@ -635,6 +635,27 @@ fn a_cap_is_settled_by_its_id() {
 }
 
 #[test]
+fn a_missing_table_is_settled_as_a_whole() {
+    let instrument = r#"{"mode":"deduct","valid_days":365}"#;
+    for name in ["henan-compute-2023", "shandong-compute-2025"] {
+        let file = file(name);
+        assert_eq!(file.unsettled(), ["instrument"], "{name}");
+        let programme = file.enact(&[settle("instrument", instrument)]).unwrap();
+        assert_eq!(programme.instrument.payee, Payee::Seller);
+        assert_eq!(programme.instrument.valid, Some(Validity::Days(365)));
+        let part = [settle("instrument.mode", r#""deduct""#)];
+        assert_eq!(file.enact(&part).unwrap_err().code, Code::ProgrammeInvalid);
+        let open = [settle(
+            "instrument",
+            r#"{"payee":"seller","settle_period":"unknown"}"#,
+        )];
+        let refusal = file.enact(&open).unwrap_err();
+        let paths = "instrument.mode instrument.settle_period".to_owned();
+        assert_eq!(refusal.values, [("paths", paths)]);
+    }
+}
+
+#[test]
 fn a_settlement_has_one_json_form() {
     let text = format!(
         r#"{{"path":"base.of","value":["metered"],"basis":"{}"}}"#,

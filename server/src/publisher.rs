@@ -335,12 +335,11 @@ impl Publisher {
             let entries = bundle_entries(db, path)?;
             let bytes = bundle::encode(entries.iter().map(Vec::as_slice))?;
             self.put(&path.to_string(), bytes.into())?;
-            for (seq, entry) in (path.first()..).zip(&entries) {
-                if seq >= from.get() {
-                    growth.push(tree::leaf_hash(entry), |path, bytes| {
-                        self.put(&path.to_string(), Bytes::copy_from_slice(bytes))
-                    })?;
-                }
+            let numbered = (path.first()..).zip(&entries);
+            for (_, entry) in numbered.filter(|(seq, _)| *seq >= from.get()) {
+                growth.push(tree::leaf_hash(entry), |path, bytes| {
+                    self.put_tile(path, bytes)
+                })?;
             }
         }
         let root = growth.root();
@@ -350,9 +349,13 @@ impl Publisher {
             return Err(inconsistent(what));
         }
         for (path, bytes) in growth.partial_tiles() {
-            self.put(&path.to_string(), Bytes::copy_from_slice(bytes))?;
+            self.put_tile(path, bytes)?;
         }
         Ok(())
+    }
+
+    fn put_tile(&self, path: TilePath, bytes: &[u8]) -> Result<(), Fault> {
+        self.put(&path.to_string(), Bytes::copy_from_slice(bytes))
     }
 
     fn put(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {

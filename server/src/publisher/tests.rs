@@ -10,6 +10,8 @@ use crate::store::Address;
 
 /// The sizes at which a head is published: a tile begins, fills, and another begins.
 const SIZES: [u64; 5] = [1, 255, 256, 257, 600];
+/// The same in fewer effects, for the run that stops at each of them.
+const FEW_SIZES: [u64; 2] = [256, 300];
 
 /// One exchange on disk, without a sequencer: entries are `entry <seq>`.
 struct Exchange {
@@ -22,10 +24,15 @@ struct Exchange {
 impl Exchange {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let keys = Arc::new(Keys::open(folder.path()).unwrap());
+        Self::with_keys(folder, keys)
+    }
+
+    fn with_keys(folder: TempDir, keys: Arc<Keys>) -> Self {
         let address = Address::Sqlite(folder.path().join("quan.db"));
         Self {
             store: Arc::new(Store::open(address).unwrap()),
-            keys: Arc::new(Keys::open(folder.path()).unwrap()),
+            keys,
             origin: Origin::parse("localhost/quan").unwrap(),
             folder,
         }
@@ -69,10 +76,10 @@ impl Exchange {
     }
 
     /// Publishes size after size until done or stopped.
-    fn run(&self, faults: &Faults) -> Result<(), Fault> {
+    fn run(&self, sizes: &[u64], faults: &Faults) -> Result<(), Fault> {
         let mut publisher = self.publisher(faults.clone())?;
-        for size in SIZES {
-            self.commit(size);
+        for size in sizes {
+            self.commit(*size);
             while publisher.step()? != Step::Idle {}
         }
         Ok(())
@@ -129,15 +136,16 @@ fn check_trail(trail: &Path, size: u64) -> Hash {
     growth.root()
 }
 
-fn check_all(exchange: &Exchange, context: &str) {
-    let signed = exchange.signed_sizes(600);
-    let sizes: Vec<_> = signed.iter().map(|signed| signed.size).collect();
-    assert_eq!(sizes, [0, 1, 255, 256, 257, 600], "{context}");
+fn check_all(exchange: &Exchange, sizes: &[u64], context: &str) {
+    let last = sizes.last().copied().unwrap();
+    let signed = exchange.signed_sizes(last);
+    let signed_sizes: Vec<_> = signed.iter().map(|signed| signed.size).collect();
+    assert_eq!(signed_sizes, [&[0], sizes].concat(), "{context}");
     for head in signed {
         let root = check_trail(&exchange.trail(), head.size);
         assert_eq!(*root.as_bytes(), head.root, "{context}");
-        if head.size == 600 {
-            assert_eq!(exchange.published(), (600, root), "{context}");
+        if head.size == last {
+            assert_eq!(exchange.published(), (last, root), "{context}");
         }
     }
 }
@@ -155,41 +163,41 @@ fn every_signed_size_has_its_tiles_and_the_first_is_the_empty_one() {
     assert_eq!(publisher.step().unwrap(), Step::Published(1));
     assert_eq!(publisher.step().unwrap(), Step::Idle);
     drop(publisher);
-    exchange.run(&Faults::none()).unwrap();
-    check_all(&exchange, "clean");
+    exchange.run(&SIZES, &Faults::none()).unwrap();
+    check_all(&exchange, &SIZES, "clean");
 }
 
 #[test]
 fn a_stop_at_any_point_is_made_good_by_the_next_start() {
     let clean = Exchange::new();
     let counting = Faults::counting();
-    clean.run(&counting).unwrap();
+    clean.run(&FEW_SIZES, &counting).unwrap();
     let points = counting.passed();
-    assert!(points > 40, "{points}");
+    assert!(points > 30, "{points}");
     for point in 0..points {
-        let exchange = Exchange::new();
-        let stopped = exchange.run(&Faults::stop_at(point));
+        let folder = tempfile::tempdir().unwrap();
+        let exchange = Exchange::with_keys(folder, Arc::clone(&clean.keys));
+        let stopped = exchange.run(&FEW_SIZES, &Faults::stop_at(point));
         assert!(matches!(stopped, Err(Fault::Crash(_))), "{point}");
         let publisher = exchange.publisher(Faults::none()).unwrap();
         publisher
             .write_policy(&exchange.folder.path().join("policy.txt"))
             .unwrap();
         drop(publisher);
-        exchange.run(&Faults::none()).unwrap();
-        check_all(&exchange, &format!("stopped at point {point}"));
+        exchange.run(&FEW_SIZES, &Faults::none()).unwrap();
+        let context = format!("stopped at point {point}");
+        check_all(&exchange, &FEW_SIZES, &context);
     }
 }
 
 #[test]
 fn a_database_older_than_the_published_checkpoint_never_starts() {
     let exchange = Exchange::new();
-    exchange.run(&Faults::none()).unwrap();
-    let (old, published) = (Exchange::new(), exchange.trail().join(CHECKPOINT));
+    exchange.run(&SIZES, &Faults::none()).unwrap();
+    let published = exchange.trail().join(CHECKPOINT);
     // The other database has the same key, as a restored backup has.
-    let old = Exchange {
-        keys: Arc::clone(&exchange.keys),
-        ..old
-    };
+    let folder = tempfile::tempdir().unwrap();
+    let old = Exchange::with_keys(folder, Arc::clone(&exchange.keys));
     fs::create_dir(old.trail()).unwrap();
     fs::copy(&published, old.trail().join(CHECKPOINT)).unwrap();
     old.commit(599);
@@ -211,7 +219,7 @@ fn a_database_older_than_the_published_checkpoint_never_starts() {
 #[test]
 fn another_key_or_origin_is_refused() {
     let exchange = Exchange::new();
-    exchange.run(&Faults::none()).unwrap();
+    exchange.run(&SIZES, &Faults::none()).unwrap();
     let renamed = Exchange {
         origin: Origin::parse("localhost/other").unwrap(),
         ..exchange
@@ -223,7 +231,7 @@ fn another_key_or_origin_is_refused() {
 #[test]
 fn a_lost_tile_is_put_again_and_a_changed_one_is_an_alarm() {
     let exchange = Exchange::new();
-    exchange.run(&Faults::none()).unwrap();
+    exchange.run(&SIZES, &Faults::none()).unwrap();
     let tile = exchange.trail().join("tile/0/002.p/88");
     fs::remove_file(&tile).unwrap();
     exchange.commit(601);

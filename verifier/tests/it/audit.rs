@@ -1,3 +1,5 @@
+//! Whole trails in memory: honest ones, damaged ones, and those of an exchange that lies.
+
 use std::sync::LazyLock;
 
 use verifier::audit::{Depth, Difference, Place, Report, Verdict, audit};

@@ -1,3 +1,9 @@
+//! The command from outside: what it prints and how it exits.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the command is tested on real files"
+)]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

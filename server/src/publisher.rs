@@ -4,10 +4,9 @@
 //! crash is the normal step, "put again from the published size". Rows come first: the head's row is committed before the
 //! key is used on it, and the checkpoint's row before its copy in the bucket. Never two roots of one size, never back.
 
+mod fault;
 mod start;
 
-use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +20,11 @@ use verifier::trail::note::Note;
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
 use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 
-use crate::faults::{Crash, Faults};
+pub use fault::Fault;
+
+use crate::faults::Faults;
 use crate::keys::Keys;
-use crate::objects::{self, Objects, wait};
+use crate::objects::{Objects, wait};
 use crate::store::heads::{self, Published, SignedHead};
 use crate::store::{Db, Store, StoreFault, log};
 
@@ -31,131 +32,6 @@ use crate::store::{Db, Store, StoreFault, log};
 pub const CHECKPOINT: &str = "checkpoint";
 /// How often a head is signed and published (TRAIL D5). A test may step faster.
 pub const CADENCE: Duration = Duration::from_secs(1);
-
-/// Why nothing was published, or why this server must not write at all.
-#[derive(Debug)]
-pub enum Fault {
-    /// The database failed, or contradicts itself.
-    Store(StoreFault),
-    /// The bucket failed, or holds other bytes than our rows give.
-    Objects(objects::Fault),
-    /// What we made or found is not of the trail's form.
-    Trail(Flaw),
-    /// The world has seen a larger tree than this database holds.
-    Ahead {
-        /// The size of the checkpoint in the bucket.
-        published: u64,
-        /// The size of this database's log.
-        committed: u64,
-    },
-    /// The world has seen another tree of a size that this database also holds or held.
-    Fork {
-        /// The size of the checkpoint in the bucket.
-        size: u64,
-    },
-    /// The trail was signed by another key than `log.key`, or under another origin.
-    Foreign(Flaw),
-    /// The policy file names other logs than this one.
-    Policy(PathBuf),
-    /// A file of the data folder cannot be read or written.
-    File(PathBuf, std::io::Error),
-    /// A test stopped the process here.
-    Crash(Crash),
-}
-
-impl Fault {
-    /// Whether the same step may work later: a disk, a database or a network that comes back.
-    #[must_use]
-    pub const fn is_passing(&self) -> bool {
-        match self {
-            Self::Store(fault) => !matches!(fault, StoreFault::Inconsistent(_)),
-            Self::Objects(fault) => !matches!(fault, objects::Fault::Differs(_)),
-            Self::Trail(_)
-            | Self::Ahead { .. }
-            | Self::Fork { .. }
-            | Self::Foreign(_)
-            | Self::Policy(_)
-            | Self::File(..)
-            | Self::Crash(_) => false,
-        }
-    }
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Store(fault) => fault.fmt(f),
-            Self::Objects(fault) => fault.fmt(f),
-            Self::Trail(flaw) => flaw.fmt(f),
-            Self::Ahead {
-                published,
-                committed,
-            } => write!(
-                f,
-                "trail.ahead: the published checkpoint has {published} entries, this database {committed}: it is older \
-                 than what the world has seen. Nothing was written. Restore the newest backup or replica of the database; \
-                 if there is none, continue under a new origin (trail.continued)"
-            ),
-            Self::Fork { size } => write!(
-                f,
-                "trail.fork: the published checkpoint of {size} entries is not of this database. Nothing was written. \
-                 Restore the database that belongs to this trail, or give this one an empty trail folder and its own origin"
-            ),
-            Self::Foreign(flaw) => write!(
-                f,
-                "the trail folder or database belongs to another log key or origin ({flaw}); restore log.key, or correct \
-                 the setting `origin`"
-            ),
-            Self::Policy(path) => write!(
-                f,
-                "{} does not name this log and its key; add the line, or remove the file to have it written anew",
-                path.display()
-            ),
-            Self::File(path, _) => write!(f, "cannot read or write {}", path.display()),
-            Self::Crash(crash) => crash.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Fault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Store(fault) => fault.source(),
-            Self::Objects(fault) => fault.source(),
-            Self::File(_, fault) => Some(fault),
-            Self::Trail(_)
-            | Self::Ahead { .. }
-            | Self::Fork { .. }
-            | Self::Foreign(_)
-            | Self::Policy(_)
-            | Self::Crash(_) => None,
-        }
-    }
-}
-
-impl From<StoreFault> for Fault {
-    fn from(fault: StoreFault) -> Self {
-        Self::Store(fault)
-    }
-}
-
-impl From<objects::Fault> for Fault {
-    fn from(fault: objects::Fault) -> Self {
-        Self::Objects(fault)
-    }
-}
-
-impl From<Flaw> for Fault {
-    fn from(flaw: Flaw) -> Self {
-        Self::Trail(flaw)
-    }
-}
-
-impl From<Crash> for Fault {
-    fn from(crash: Crash) -> Self {
-        Self::Crash(crash)
-    }
-}
 
 /// What a publisher works with.
 pub struct Parts {
@@ -331,15 +207,14 @@ impl Publisher {
         let from = growth.size();
         let to = TreeSize::new(target.size)
             .ok_or_else(|| inconsistent(format!("a signed size is {}", target.size)))?;
+        let put_tile = |path: TilePath, bytes: &[u8]| self.put_tile(path, bytes);
         for path in bundle::bundles_between(from, to) {
             let entries = bundle_entries(db, path)?;
             let bytes = bundle::encode(entries.iter().map(Vec::as_slice))?;
             self.put(&path.to_string(), bytes.into())?;
             let numbered = (path.first()..).zip(&entries);
             for (_, entry) in numbered.filter(|(seq, _)| *seq >= from.get()) {
-                growth.push(tree::leaf_hash(entry), |path, bytes| {
-                    self.put_tile(path, bytes)
-                })?;
+                growth.push(tree::leaf_hash(entry), put_tile)?;
             }
         }
         let root = growth.root();

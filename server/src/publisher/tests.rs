@@ -6,6 +6,7 @@ use verifier::trail::policy::Policy;
 use verifier::trail::tile::tiles_of;
 use verifier::trail::tree::Frontier;
 
+use crate::objects;
 use crate::store::Address;
 
 /// The sizes at which a head is published: a tile begins, fills, and another begins.

@@ -1,0 +1,135 @@
+//! Why nothing was published, and what the operator is to do about it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use verifier::trail::Flaw;
+
+use crate::faults::Crash;
+use crate::objects;
+use crate::store::StoreFault;
+
+/// Why nothing was published, or why this server must not write at all.
+#[derive(Debug)]
+pub enum Fault {
+    /// The database failed, or contradicts itself.
+    Store(StoreFault),
+    /// The bucket failed, or holds other bytes than our rows give.
+    Objects(objects::Fault),
+    /// What we made or found is not of the trail's form.
+    Trail(Flaw),
+    /// The world has seen a larger tree than this database holds.
+    Ahead {
+        /// The size of the checkpoint in the bucket.
+        published: u64,
+        /// The size of this database's log.
+        committed: u64,
+    },
+    /// The world has seen another tree of a size that this database also holds or held.
+    Fork {
+        /// The size of the checkpoint in the bucket.
+        size: u64,
+    },
+    /// The trail was signed by another key than `log.key`, or under another origin.
+    Foreign(Flaw),
+    /// The policy file names other logs than this one.
+    Policy(PathBuf),
+    /// A file of the data folder cannot be read or written.
+    File(PathBuf, std::io::Error),
+    /// A test stopped the process here.
+    Crash(Crash),
+}
+
+impl Fault {
+    /// Whether the same step may work later: a disk, a database or a network that comes back.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(fault) => !matches!(fault, StoreFault::Inconsistent(_)),
+            Self::Objects(fault) => !matches!(fault, objects::Fault::Differs(_)),
+            Self::Trail(_)
+            | Self::Ahead { .. }
+            | Self::Fork { .. }
+            | Self::Foreign(_)
+            | Self::Policy(_)
+            | Self::File(..)
+            | Self::Crash(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(fault) => fault.fmt(f),
+            Self::Objects(fault) => fault.fmt(f),
+            Self::Trail(flaw) => flaw.fmt(f),
+            Self::Ahead {
+                published,
+                committed,
+            } => write!(
+                f,
+                "trail.ahead: the published checkpoint has {published} entries, this database {committed}: it is older \
+                 than what the world has seen. Nothing was written. Restore the newest backup or replica of the database; \
+                 if there is none, continue under a new origin (trail.continued)"
+            ),
+            Self::Fork { size } => write!(
+                f,
+                "trail.fork: the published checkpoint of {size} entries is not of this database. Nothing was written. \
+                 Restore the database that belongs to this trail, or give this one an empty trail folder and its own origin"
+            ),
+            Self::Foreign(flaw) => write!(
+                f,
+                "the trail folder or database belongs to another log key or origin ({flaw}); restore log.key, or correct \
+                 the setting `origin`"
+            ),
+            Self::Policy(path) => write!(
+                f,
+                "{} does not name this log and its key; add the line, or remove the file to have it written anew",
+                path.display()
+            ),
+            Self::File(path, _) => write!(f, "cannot read or write {}", path.display()),
+            Self::Crash(crash) => crash.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(fault) => fault.source(),
+            Self::Objects(fault) => fault.source(),
+            Self::File(_, fault) => Some(fault),
+            Self::Trail(_)
+            | Self::Ahead { .. }
+            | Self::Fork { .. }
+            | Self::Foreign(_)
+            | Self::Policy(_)
+            | Self::Crash(_) => None,
+        }
+    }
+}
+
+impl From<StoreFault> for Fault {
+    fn from(fault: StoreFault) -> Self {
+        Self::Store(fault)
+    }
+}
+
+impl From<objects::Fault> for Fault {
+    fn from(fault: objects::Fault) -> Self {
+        Self::Objects(fault)
+    }
+}
+
+impl From<Flaw> for Fault {
+    fn from(flaw: Flaw) -> Self {
+        Self::Trail(flaw)
+    }
+}
+
+impl From<Crash> for Fault {
+    fn from(crash: Crash) -> Self {
+        Self::Crash(crash)
+    }
+}

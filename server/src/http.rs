@@ -13,6 +13,7 @@ mod openapi;
 mod party;
 mod problem;
 mod read;
+pub mod trail;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};

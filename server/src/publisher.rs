@@ -30,8 +30,8 @@ use crate::store::{Db, Store, StoreFault, log};
 
 /// The newest checkpoint's name in the bucket: the only object that is ever replaced.
 pub const CHECKPOINT: &str = "checkpoint";
-/// How often a head is signed and published (TRAIL D5). A test may step faster.
-pub const CADENCE: Duration = Duration::from_secs(1);
+/// However often publishing is asked for, a disk needs some rest.
+const EVERY_MIN: Duration = Duration::from_millis(10);
 
 /// What a publisher works with.
 pub struct Parts {
@@ -266,10 +266,14 @@ impl Publisher {
         }
     }
 
-    /// Steps once a [`CADENCE`] until `stop` says so, and once more then.
+    /// Steps once in so long a time (TRAIL D5) until `stop` says so, and once more then.
     /// # Errors
     /// A [`Fault`] that does not pass: whoever called must stop writing at once.
-    pub async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Fault> {
+    pub async fn run(
+        mut self,
+        every: Duration,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Fault> {
         loop {
             let stopping = *stop.borrow_and_update();
             let stepped = tokio::task::spawn_blocking(move || {
@@ -288,7 +292,7 @@ impl Publisher {
                 Err(fault) => tracing::error!(%fault, "nothing was published; trying again"),
             }
             tokio::select! {
-                () = tokio::time::sleep(CADENCE) => {}
+                () = tokio::time::sleep(every.max(EVERY_MIN)) => {}
                 // A sender that is gone cannot stop us later: stop now.
                 changed = stop.changed() => if changed.is_err() { return Ok(()) },
             }

@@ -178,6 +178,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     for path in paths {
         app.service(resource(path));
     }
+    trail::configure(app);
     app.default_service(web::to(no_such_path));
 }
 

@@ -15,6 +15,7 @@ pub struct Clock(Source);
 #[derive(Clone)]
 enum Source {
     Real(SystemRandom),
+    Moved(SystemRandom, Arc<AtomicI64>),
     Fixed(Arc<Fixed>),
 }
 
@@ -51,10 +52,25 @@ impl Clock {
         })))
     }
 
-    /// Moves a fixed clock on; the real one takes no orders.
+    /// The machine's clock, `by` seconds later, with salts of the generator: the demo plays months in seconds.
+    #[must_use]
+    pub fn moved(by: i64) -> Self {
+        Self(Source::Moved(
+            SystemRandom::new(),
+            Arc::new(AtomicI64::new(by)),
+        ))
+    }
+
+    /// Moves a fixed or moved clock on; the real one takes no orders.
     pub fn advance(&self, seconds: i64) {
-        if let Source::Fixed(fixed) = &self.0 {
-            fixed.unix.fetch_add(seconds, Ordering::SeqCst);
+        match &self.0 {
+            Source::Real(_) => {}
+            Source::Moved(_, by) => {
+                by.fetch_add(seconds, Ordering::SeqCst);
+            }
+            Source::Fixed(fixed) => {
+                fixed.unix.fetch_add(seconds, Ordering::SeqCst);
+            }
         }
     }
 
@@ -69,10 +85,9 @@ impl Clock {
     /// [`ClockFault`].
     pub fn now(&self) -> Result<Timestamp, ClockFault> {
         let unix = match &self.0 {
-            Source::Real(_) => SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .ok()
-                .and_then(|since| i64::try_from(since.as_secs()).ok())
+            Source::Real(_) => machine()?,
+            Source::Moved(_, by) => machine()?
+                .checked_add(by.load(Ordering::SeqCst))
                 .ok_or(ClockFault)?,
             Source::Fixed(fixed) => fixed.unix.load(Ordering::SeqCst),
         };
@@ -85,7 +100,9 @@ impl Clock {
     pub fn salt(&self) -> Result<Salt, ClockFault> {
         let mut bytes = [0; 16];
         match &self.0 {
-            Source::Real(random) => random.fill(&mut bytes).map_err(|_| ClockFault)?,
+            Source::Real(random) | Source::Moved(random, _) => {
+                random.fill(&mut bytes).map_err(|_| ClockFault)?
+            }
             Source::Fixed(fixed) => {
                 let number = fixed.salts.fetch_add(1, Ordering::SeqCst);
                 let digest = Sha256Hash::of(&number.to_be_bytes());
@@ -98,12 +115,19 @@ impl Clock {
     }
 }
 
+/// What the machine's clock says.
+fn machine() -> Result<i64, ClockFault> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let since = since.map_err(|_| ClockFault)?;
+    i64::try_from(since.as_secs()).map_err(|_| ClockFault)
+}
+
 impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_real() {
-            "Clock(real)"
-        } else {
-            "Clock(fixed)"
+        f.write_str(match self.0 {
+            Source::Real(_) => "Clock(real)",
+            Source::Moved(..) => "Clock(moved)",
+            Source::Fixed(_) => "Clock(fixed)",
         })
     }
 }
@@ -121,6 +145,16 @@ mod tests {
         one.advance(60);
         assert_eq!(one.now(), Ok(now.after(60)));
         assert_eq!(two.now(), Ok(now));
+    }
+
+    #[test]
+    fn a_moved_clock_runs_beside_the_machines() {
+        let (real, moved) = (Clock::real(), Clock::moved(-86_400));
+        moved.advance(3_600);
+        let behind = real.now().unwrap().unix() - moved.now().unwrap().unix();
+        assert!((82_799..=82_801).contains(&behind), "{behind}");
+        assert_ne!(moved.salt(), moved.salt());
+        assert!(!moved.is_real());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
+pub mod catalogue;
 pub mod clock;
 pub mod config;
 pub mod faults;

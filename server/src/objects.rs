@@ -14,9 +14,11 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use verifier::audit::Files;
 
 /// Why an object was not read or written.
 #[derive(Debug)]
@@ -107,6 +109,25 @@ impl Objects {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(fault(error)),
         }
+    }
+}
+
+/// A bucket is a trail that can be audited: the exchange checks its own as a regulator does.
+impl Files for Objects {
+    type Fault = Fault;
+
+    fn names(&mut self) -> Result<Vec<String>, Fault> {
+        let listed = wait(self.0.list(None).try_collect::<Vec<_>>());
+        let listed = listed.map_err(|error| Fault::Store("the list of objects".into(), error))?;
+        Ok(listed
+            .into_iter()
+            .map(|object| object.location.to_string())
+            .collect())
+    }
+
+    /// Whole: what was put here has its limits already.
+    fn read(&mut self, name: &str, _limit: usize) -> Result<Option<Vec<u8>>, Fault> {
+        Ok(wait(self.get(name))?.map(Vec::from))
     }
 }
 

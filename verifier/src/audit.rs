@@ -24,7 +24,9 @@ pub trait Files {
     type Fault;
 
     /// The names of all files, in any order, with `/` between their parts.
-    fn names(&self) -> Vec<String>;
+    /// # Errors
+    /// The files cannot be listed.
+    fn names(&mut self) -> Result<Vec<String>, Self::Fault>;
 
     /// The bytes of a file; of one longer than `limit` at least `limit` + 1. `None` if there is none.
     /// # Errors
@@ -151,8 +153,8 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
     let mut entries = 0;
     match head.tree {
         Some(tree) => {
-            let checked = TreeCheck::new(files, tree, &mut differences).run(&mut replay)?;
-            entries = checked;
+            let check = TreeCheck::new(files, tree, &mut differences)?;
+            entries = check.run(&mut replay)?;
         }
         None => {
             notes.push("without a checkpoint that can be read, nothing else was checked".into())

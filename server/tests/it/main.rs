@@ -11,4 +11,5 @@ mod crash;
 mod floors;
 mod log;
 mod own;
+mod publisher;
 mod sequencer;

@@ -45,16 +45,16 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         files: &'a mut F,
         (size, root): (TreeSize, Hash),
         differences: &'a mut Vec<Difference>,
-    ) -> Self {
-        let widths = sort_names(files.names(), differences);
-        Self {
+    ) -> Result<Self, F::Fault> {
+        let widths = sort_names(files.names()?, differences);
+        Ok(Self {
             files,
             size,
             root,
             differences,
             widths,
             growth: Growth::empty(),
-        }
+        })
     }
 
     /// Checks all files in the order of the entries and hands every entry to the replay. Returns how many there were.

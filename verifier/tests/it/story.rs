@@ -207,8 +207,8 @@ fn grow(
 impl Files for Trail {
     type Fault = Infallible;
 
-    fn names(&self) -> Vec<String> {
-        self.0.keys().cloned().collect()
+    fn names(&mut self) -> Result<Vec<String>, Infallible> {
+        Ok(self.0.keys().cloned().collect())
     }
 
     fn read(&mut self, name: &str, _limit: usize) -> Result<Option<Vec<u8>>, Infallible> {

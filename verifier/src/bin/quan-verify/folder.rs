@@ -97,8 +97,8 @@ impl Folder {
 impl Files for Folder {
     type Fault = Unreadable;
 
-    fn names(&self) -> Vec<String> {
-        self.files.iter().cloned().collect()
+    fn names(&mut self) -> Result<Vec<String>, Unreadable> {
+        Ok(self.files.iter().cloned().collect())
     }
 
     fn read(&mut self, name: &str, limit: usize) -> Result<Option<Vec<u8>>, Unreadable> {

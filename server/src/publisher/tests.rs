@@ -175,20 +175,28 @@ fn a_stop_at_any_point_is_made_good_by_the_next_start() {
     clean.run(&FEW_SIZES, &counting).unwrap();
     let points = counting.passed();
     assert!(points > 30, "{points}");
-    for point in 0..points {
-        let folder = tempfile::tempdir().unwrap();
-        let exchange = Exchange::with_keys(folder, Arc::clone(&clean.keys));
-        let stopped = exchange.run(&FEW_SIZES, &Faults::stop_at(point));
-        assert!(matches!(stopped, Err(Fault::Crash(_))), "{point}");
-        let publisher = exchange.publisher(Faults::none()).unwrap();
-        publisher
-            .write_policy(&exchange.folder.path().join("policy.txt"))
-            .unwrap();
-        drop(publisher);
-        exchange.run(&FEW_SIZES, &Faults::none()).unwrap();
-        let context = format!("stopped at point {point}");
-        check_all(&exchange, &FEW_SIZES, &context);
-    }
+    // Several at once wait for the disk together.
+    std::thread::scope(|scope| {
+        for first in 0..4 {
+            let points = (0..points).filter(move |point| point % 4 == first);
+            let keys = &clean.keys;
+            scope.spawn(move || points.for_each(|point| stop_and_go_on(point, keys)));
+        }
+    });
+}
+
+fn stop_and_go_on(point: u64, keys: &Arc<Keys>) {
+    let folder = tempfile::tempdir().unwrap();
+    let exchange = Exchange::with_keys(folder, Arc::clone(keys));
+    let stopped = exchange.run(&FEW_SIZES, &Faults::stop_at(point));
+    assert!(matches!(stopped, Err(Fault::Crash(_))), "{point}");
+    let publisher = exchange.publisher(Faults::none()).unwrap();
+    let policy = exchange.folder.path().join("policy.txt");
+    publisher.write_policy(&policy).unwrap();
+    drop(publisher);
+    exchange.run(&FEW_SIZES, &Faults::none()).unwrap();
+    let context = format!("stopped at point {point}");
+    check_all(&exchange, &FEW_SIZES, &context);
 }
 
 #[test]

@@ -22,6 +22,9 @@ on_both!(
     two_servers_publish_one_tree,
 );
 
+/// Stories told at once.
+const TELLERS: u64 = 4;
+
 /// An exchange's data folder and database.
 struct House<'a> {
     database: &'a Database,
@@ -176,7 +179,12 @@ fn a_death_of_either_at_any_point_leaves_one_tree() {
     };
     let counting = Faults::counting();
     story_with(&counting);
-    for point in 0..counting.passed() {
-        story_with(&Faults::stop_at(point));
-    }
+    // Each story is one thread; several at once wait for the disk together.
+    std::thread::scope(|scope| {
+        for first in 0..TELLERS {
+            let points = (0..counting.passed()).filter(move |point| point % TELLERS == first);
+            let story_with = &story_with;
+            scope.spawn(move || points.for_each(|point| story_with(&Faults::stop_at(point))));
+        }
+    });
 }

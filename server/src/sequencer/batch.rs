@@ -172,3 +172,118 @@ fn conflict(seq: u64) -> Refusal {
     )
     .with("seq", seq)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::log::Head;
+    use verifier::book::command::{AdmitParty, OpenExchange, Role};
+    use verifier::id::Sha256Hash;
+    use verifier::signature::Signer;
+    use verifier::time::UtcOffset;
+
+    fn now() -> Timestamp {
+        Timestamp::EPOCH.after(1_800_000_000)
+    }
+
+    fn locked(loaded: &Loaded, now: Timestamp) -> Locked {
+        Locked {
+            head: loaded.head(),
+            now,
+        }
+    }
+
+    fn open() -> Request {
+        let (salt, x) = (Salt::new([0; 16]), Signer::from_seed(&[1; 32]).public().x());
+        let asked = OpenExchange {
+            origin: "localhost/quan".into(),
+            log_vkey: "localhost/quan+00000000+AA==".into(),
+            delivery_key: x.clone(),
+            reply_key: x,
+            utc_offset_min: UtcOffset::CHINA,
+        };
+        Request {
+            by: PartyId::draw(&salt, 0, 0),
+            actor: ActorId::draw(&salt, 0, 0),
+            cmd: None,
+            req: None,
+            command: Command::OpenExchange(asked),
+        }
+    }
+
+    fn run(
+        loaded: &mut Loaded,
+        clock: &Clock,
+        requests: &[Request],
+        poison: &BTreeSet<usize>,
+    ) -> Vec<Answer> {
+        let batch = Batch::new(clock, &locked(loaded, now())).and_then(|batch| {
+            let decided = batch.decide(loaded, requests, poison);
+            decided.map_err(|_| Fault::Unloaded)
+        });
+        batch.map_or_else(|_| Vec::new(), |batch| batch.answers)
+    }
+
+    #[test]
+    fn the_neighbours_of_a_poisonous_command_are_decided() {
+        let (clock, mut loaded) = (Clock::fixed(now()), Loaded::empty());
+        let opened = run(&mut loaded, &clock, &[open()], &BTreeSet::new()).pop();
+        let Some(Answer::Appended(opened)) = opened else {
+            panic!("entry 0 is not appended")
+        };
+        let admit = |number: u8| Request {
+            by: opened.entry.by,
+            actor: opened.entry.actor,
+            cmd: Some(Sha256Hash::of(&[number])),
+            req: None,
+            command: Command::AdmitParty(AdmitParty {
+                roles: vec![Role::Buyer],
+                name: Sha256Hash::of(b"name"),
+                uscc: None,
+            }),
+        };
+        let requests = [admit(1), admit(2), admit(3), admit(1)];
+        let answers = run(&mut loaded, &clock, &requests, &BTreeSet::from([1]));
+        assert!(matches!(
+            answers[..],
+            [
+                Answer::Appended(_),
+                Answer::Poison,
+                Answer::Appended(_),
+                Answer::Known(1)
+            ]
+        ));
+        assert_eq!(loaded.book.size, 3);
+    }
+
+    /// The `at` of a batch behind a head that lies 200 s ahead of `now`.
+    fn at(clock: &Clock, now: Timestamp) -> Result<Timestamp, Fault> {
+        let at = self::now().after(200);
+        let head = Head {
+            at,
+            ..Loaded::empty().head()
+        };
+        Batch::new(clock, &Locked { head, now }).map(|batch| batch.at)
+    }
+
+    #[test]
+    fn time_never_runs_back_and_two_clocks_must_agree() {
+        let ahead = now().after(200);
+        assert_eq!(at(&Clock::fixed(now()), now()).ok(), Some(ahead));
+        let later = ahead.after(1);
+        assert_eq!(at(&Clock::fixed(later), now()).ok(), Some(later));
+        let future = at(&Clock::fixed(now().after(-101)), now());
+        assert!(matches!(future, Err(Fault::Future { .. })));
+        // The real clock is compared with the database's.
+        let skewed = at(&Clock::real(), Timestamp::EPOCH);
+        assert!(matches!(skewed, Err(Fault::Skew { .. })));
+    }
+
+    #[test]
+    fn a_repeated_receipt_is_answered_by_its_entry() {
+        let repeated = Refusal::new(Code::CommandRepeated, "it is entry 41").with("seq", 41);
+        assert!(matches!(refused(repeated), Answer::Known(41)));
+        let other = Refusal::new(Code::ReceiptChain, "expected 3").with("seq", 3);
+        assert!(matches!(refused(other), Answer::Refused(_)));
+    }
+}

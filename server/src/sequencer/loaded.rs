@@ -24,12 +24,17 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Replays the whole log.
-    pub(super) fn replay(db: &mut Db) -> Result<Self, Fault> {
-        let mut loaded = Self {
+    /// A book of no entries.
+    pub(super) fn empty() -> Self {
+        Self {
             book: Book::new(),
             edge: Frontier::empty(),
-        };
+        }
+    }
+
+    /// Replays the whole log.
+    pub(super) fn replay(db: &mut Db) -> Result<Self, Fault> {
+        let mut loaded = Self::empty();
         let head = log::head(db)?;
         loaded.catch_up(db, &head)?;
         tracing::info!(entries = loaded.book.size, "the book is loaded");

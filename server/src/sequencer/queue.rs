@@ -163,3 +163,113 @@ pub(super) fn answer_all(
     }
     fault.map_or(Ok(()), Err)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use verifier::book::command::{Command, RemoveActor};
+    use verifier::id::{ActorId, PartyId, Salt};
+
+    const SHORT: Duration = Duration::from_millis(1);
+
+    fn requests(count: usize) -> Vec<Request> {
+        let salt = Salt::new([1; 16]);
+        let actor = ActorId::draw(&salt, 0, 0);
+        let request = Request {
+            by: PartyId::draw(&salt, 0, 0),
+            actor,
+            cmd: None,
+            req: None,
+            command: Command::RemoveActor(RemoveActor { actor }),
+        };
+        vec![request; count]
+    }
+
+    fn sizes(queue: &Queue) -> Vec<(usize, usize)> {
+        let mut sizes = Vec::new();
+        while let Next::Batch { requests, replies } = queue.next(BATCH_MAX, SHORT) {
+            sizes.push((requests.len(), replies.len()));
+        }
+        sizes
+    }
+
+    #[test]
+    fn a_batch_is_what_is_waiting_up_to_its_limit() {
+        let queue = Queue::new(2_000);
+        for count in [1, 2, 250, 4, 600] {
+            assert!(queue.push(requests(count)).is_ok());
+        }
+        // 600 are answered in three parts, and no part is cut.
+        assert_eq!(
+            sizes(&queue),
+            [(253, 3), (4, 1), (256, 1), (256, 1), (88, 1)]
+        );
+        assert_eq!(queue.waiting(), 0);
+    }
+
+    #[test]
+    fn one_more_than_may_wait_is_busy_and_nothing_of_it_is_taken() {
+        let queue = Queue::new(300);
+        assert!(queue.push(requests(299)).is_ok());
+        assert_eq!(queue.push(requests(2)).err(), Some(Unanswered::Busy));
+        assert!(queue.push(requests(1)).is_ok());
+        assert_eq!(queue.waiting(), 300);
+        assert_eq!(sizes(&queue), [(256, 1), (44, 2)]);
+        assert!(queue.push(requests(300)).is_ok());
+    }
+
+    #[test]
+    fn a_closed_queue_serves_what_waits_and_takes_nothing_in() {
+        let queue = Queue::new(10);
+        assert!(queue.push(requests(3)).is_ok());
+        queue.close();
+        assert_eq!(queue.push(requests(1)).err(), Some(Unanswered::Stopping));
+        assert!(matches!(queue.next(BATCH_MAX, SHORT), Next::Batch { .. }));
+        assert!(matches!(queue.next(BATCH_MAX, SHORT), Next::Closed));
+    }
+
+    #[test]
+    fn callers_learn_that_the_server_of_the_queue_is_gone() {
+        let queue = Queue::new(10);
+        let mut answers = queue.push(requests(3)).ok().into_iter().flatten();
+        drop(queue.close_when_dropped());
+        assert!(
+            answers
+                .next()
+                .is_some_and(|mut answer| answer.try_recv().is_err())
+        );
+    }
+
+    #[test]
+    fn every_caller_gets_its_own_outcomes_and_after_a_fault_none_is_known() {
+        let queue = Queue::new(10);
+        let mut answers: Vec<_> = [2, 3]
+            .into_iter()
+            .flat_map(|count| queue.push(requests(count)).unwrap_or_default())
+            .collect();
+        let outcome = |why| Outcome::Failed(why);
+        if let Next::Batch { replies, .. } = queue.next(BATCH_MAX, SHORT) {
+            let mut outcomes = vec![outcome(Unanswered::Busy); 2];
+            outcomes.extend(vec![outcome(Unanswered::Internal); 3]);
+            assert!(answer_all(replies, Ok(outcomes)).is_ok());
+        }
+        let got: Vec<_> = answers
+            .iter_mut()
+            .filter_map(|answer| answer.try_recv().ok())
+            .collect();
+        assert_eq!(
+            got,
+            [
+                vec![outcome(Unanswered::Busy); 2],
+                vec![outcome(Unanswered::Internal); 3]
+            ]
+        );
+
+        let mut lost = queue.push(requests(2)).unwrap_or_default();
+        if let Next::Batch { replies, .. } = queue.next(BATCH_MAX, SHORT) {
+            assert!(answer_all(replies, Err(Fault::Unloaded)).is_err());
+        }
+        let got = lost.pop().and_then(|mut answer| answer.try_recv().ok());
+        assert_eq!(got, Some(vec![outcome(Unanswered::Lost); 2]));
+    }
+}

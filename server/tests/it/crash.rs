@@ -1,82 +1,192 @@
-//! One thread, one seed, a real SQLite file: at every durable effect, before it and after it, the process dies, a new one
-//! starts on what is there, and the client repeats what was not answered (STYLE §6).
+//! One thread, one seed, a real SQLite file and folder: at every durable effect, before it and after it, the process dies, a
+//! new one starts on what is there, and the client repeats what was not answered (STYLE §6).
 
 use server::clock::Clock;
 use server::faults::Faults;
-use server::sequencer::{Fault, Sequencer};
-use std::collections::BTreeSet;
+use server::keys::Keys;
+use server::objects::Objects;
+use server::publisher::{self, CHECKPOINT, Parts, Publisher, Step};
+use server::sequencer::{self, Sequencer};
+use server::store::{Address, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+use tempfile::TempDir;
+use verifier::trail::key::Origin;
+use verifier::trail::note::Note;
+use verifier::trail::policy::Policy;
+use verifier::trail::tree::{Frontier, leaf_hash};
 
-use crate::support::Database;
 use crate::support::replay::audit;
 use crate::support::story::{self, Client};
+use crate::support::{Database, folder};
 
-/// Tells the story until its end, or until the process dies.
-fn tell(sequencer: &mut Sequencer, client: &mut Client, from: &mut usize) -> Result<(), Fault> {
-    while let Some(batch) = client.batch(*from) {
-        let (keys, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let outcomes = sequencer.step(&requests)?;
-        client.hear(&keys, outcomes);
-        *from += 1;
+/// Days between two batches are none; seconds are, so that times differ.
+const STEP_SECONDS: i64 = 7;
+
+/// What survives a death: the folder, the world's clock, and what the world has seen.
+struct World {
+    folder: TempDir,
+    clock: Clock,
+    client: Client,
+    /// The next batch of the client's story.
+    from: usize,
+    /// Every checkpoint that was ever published.
+    seen: BTreeMap<u64, [u8; 32]>,
+}
+
+/// Why a process ended.
+#[derive(Debug)]
+enum Ended {
+    Sequencer(sequencer::Fault),
+    Publisher(publisher::Fault),
+}
+
+impl From<sequencer::Fault> for Ended {
+    fn from(fault: sequencer::Fault) -> Self {
+        Self::Sequencer(fault)
     }
-    Ok(())
 }
 
-fn run(
-    database: &Database,
-    clock: &Clock,
-    faults: &Faults,
-    client: &mut Client,
-    from: &mut usize,
-) -> Result<(), Fault> {
-    let mut sequencer = story::start(database, clock, faults.clone())?;
-    client.learn(story::opened(database));
-    tell(&mut sequencer, client, from)
+impl From<publisher::Fault> for Ended {
+    fn from(fault: publisher::Fault) -> Self {
+        Self::Publisher(fault)
+    }
 }
 
-/// The story with one death and one restart; returns how many points were passed until the death, or in all.
-fn story_with(faults: &Faults) -> (u64, usize) {
-    let (database, clock) = (Database::sqlite(), story::clock());
-    let (mut client, mut from) = (Client::default(), 0);
-    match run(&database, &clock, faults, &mut client, &mut from) {
-        Ok(()) => assert!(!faults.is_dead()),
-        Err(Fault::Crash(_)) => {
-            clock.advance(30);
-            run(&database, &clock, &Faults::none(), &mut client, &mut from).unwrap();
+impl World {
+    fn new() -> Self {
+        Self {
+            folder: folder(),
+            clock: story::clock(),
+            client: Client::default(),
+            from: 0,
+            seen: BTreeMap::new(),
         }
-        Err(fault) => panic!("{fault}"),
     }
-    (faults.passed(), check(&database, &client))
-}
 
-/// Nothing acknowledged is lost, nothing is done twice, and an auditor agrees.
-fn check(database: &Database, client: &Client) -> usize {
-    let (entries, book) = audit(&mut database.connect());
-    for (key, committed) in &client.answered {
-        let seq = usize::try_from(committed.entry.seq).unwrap();
-        assert_eq!(entries[seq], committed.entry, "{key}");
+    fn database(&self) -> Database {
+        Database::at(Address::Sqlite(self.folder.path().join("quan.db")))
     }
-    let keys: BTreeSet<_> = entries.iter().map(|entry| entry.cmd).collect();
-    assert_eq!(keys.len(), entries.len(), "a command was done twice");
-    assert_eq!(
-        client.answered.len(),
-        entries.len(),
-        "an entry that nobody was told of"
-    );
-    assert_eq!(client.refused.len(), 3, "{:?}", client.refused);
-    let sum: i64 = book.money.balances().map(|(_, fen)| fen.get()).sum();
-    assert_eq!(sum, 0);
-    entries.len()
+
+    /// One process, from its start to the end of the story or to its death.
+    fn live(&mut self, faults: &Faults) -> Result<(), Ended> {
+        let store = Arc::new(Store::open(self.database().address).unwrap());
+        let mut publisher = self.publisher(&store, faults)?;
+        let mut sequencer = Sequencer::start(store, self.clock.clone(), faults.clone())?;
+        let mut opening = story::exchange();
+        opening.log_vkey = publisher.key().to_string();
+        sequencer.open(opening)?;
+        self.client.learn(story::opened(&self.database()));
+        self.publish(&mut publisher)?;
+        while let Some(batch) = self.client.batch(self.from) {
+            self.clock.advance(STEP_SECONDS);
+            let (keys, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+            let outcomes = sequencer.step(&requests)?;
+            self.client.hear(&keys, outcomes);
+            self.from += 1;
+            self.publish(&mut publisher)?;
+        }
+        Ok(())
+    }
+
+    fn publisher(&self, store: &Arc<Store>, faults: &Faults) -> Result<Publisher, Ended> {
+        let parts = Parts {
+            store: Arc::clone(store),
+            objects: Objects::folder(&self.folder.path().join("trail")).unwrap(),
+            keys: Arc::new(Keys::open(self.folder.path()).unwrap()),
+            origin: Origin::parse("localhost/quan").unwrap(),
+            faults: faults.clone(),
+        };
+        let publisher = Publisher::open(parts)?;
+        publisher.write_policy(&self.folder.path().join("policy.txt"))?;
+        Ok(publisher)
+    }
+
+    fn publish(&mut self, publisher: &mut Publisher) -> Result<(), Ended> {
+        loop {
+            let step = publisher.step();
+            self.look();
+            if step? == Step::Idle {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The world looks at the checkpoint, and never forgets one.
+    fn look(&mut self) {
+        let Ok(note) = fs::read(self.folder.path().join("trail").join(CHECKPOINT)) else {
+            return;
+        };
+        let policy = fs::read(self.folder.path().join("policy.txt")).unwrap();
+        let note = Note::parse(&note).unwrap();
+        let verified = Policy::parse(&policy).unwrap().check(&note).unwrap();
+        let (size, root) = (
+            verified.checkpoint().size().get(),
+            verified.checkpoint().root(),
+        );
+        let known = self.seen.insert(size, *root.as_bytes());
+        assert!(
+            known.is_none_or(|known| known == *root.as_bytes()),
+            "two trees of size {size}"
+        );
+        let newest = self.seen.last_key_value().map(|(newest, _)| *newest);
+        assert_eq!(newest, Some(size), "the checkpoint went back");
+    }
+
+    /// Nothing acknowledged is lost, nothing is done twice, an auditor agrees, and all that was published is of one tree.
+    fn check(&self) -> usize {
+        let (entries, book) = audit(&mut self.database().connect());
+        for (key, committed) in &self.client.answered {
+            let seq = usize::try_from(committed.entry.seq).unwrap();
+            assert_eq!(entries[seq], committed.entry, "{key}");
+        }
+        let keys: BTreeSet<_> = entries.iter().map(|entry| entry.cmd).collect();
+        assert_eq!(keys.len(), entries.len(), "a command was done twice");
+        assert_eq!(
+            self.client.answered.len(),
+            entries.len(),
+            "an entry that nobody was told of"
+        );
+        assert_eq!(self.client.refused.len(), 3, "{:?}", self.client.refused);
+        let sum: i64 = book.money.balances().map(|(_, fen)| fen.get()).sum();
+        assert_eq!(sum, 0);
+
+        let mut edge = Frontier::empty();
+        let mut seen = self.seen.clone();
+        for entry in &entries {
+            let root = seen.remove(&edge.size().get());
+            assert!(root.is_none_or(|root| root == *edge.root().as_bytes()));
+            edge.append(leaf_hash(&entry.to_bytes().unwrap()));
+        }
+        assert_eq!(
+            seen.into_iter().collect::<Vec<_>>(),
+            [(book.size, *edge.root().as_bytes())]
+        );
+        entries.len()
+    }
 }
 
 #[test]
 fn a_death_at_any_point_loses_nothing_and_repeats_nothing() {
-    let (points, entries) = story_with(&Faults::counting());
+    let (counting, mut world) = (Faults::counting(), World::new());
+    world.live(&counting).unwrap();
+    let (points, entries) = (counting.passed(), world.check());
     assert_eq!(entries, 9);
-    assert!((30..300).contains(&points), "{points} points");
+    assert!((80..300).contains(&points), "{points} points");
     for point in 0..points {
-        let faults = Faults::stop_at(point);
-        let (_, found) = story_with(&faults);
-        assert!(faults.is_dead(), "point {point} was not reached");
-        assert_eq!(found, entries, "point {point}");
+        let (faults, mut world) = (Faults::stop_at(point), World::new());
+        let ended = world.live(&faults).unwrap_err();
+        assert!(
+            matches!(
+                ended,
+                Ended::Sequencer(sequencer::Fault::Crash(_))
+                    | Ended::Publisher(publisher::Fault::Crash(_))
+            ),
+            "point {point}: {ended:?}"
+        );
+        world.clock.advance(30);
+        world.live(&Faults::none()).unwrap();
+        assert_eq!(world.check(), entries, "point {point}");
     }
 }

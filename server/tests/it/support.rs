@@ -5,7 +5,7 @@ mod database;
 pub(crate) mod replay;
 pub(crate) mod story;
 
-pub(crate) use database::Database;
+pub(crate) use database::{Database, folder};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

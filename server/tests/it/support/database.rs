@@ -2,6 +2,7 @@
 
 use diesel::RunQueryDsl as _;
 use server::store::{Address, Db, Store};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
@@ -15,8 +16,16 @@ pub(crate) struct Database {
 }
 
 impl Database {
+    /// One that somebody else keeps.
+    pub(crate) const fn at(address: Address) -> Self {
+        Self {
+            address,
+            _folder: None,
+        }
+    }
+
     pub(crate) fn sqlite() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         Self {
             address: Address::Sqlite(folder.path().join("quan.db")),
             _folder: Some(folder),
@@ -49,5 +58,16 @@ impl Database {
             Db::Postgres(mut conn) => diesel::sql_query(statement).execute(&mut conn),
         };
         done.unwrap();
+    }
+}
+
+/// A folder of its own, in memory where the system has such a place: these tests end processes, never the machine, so what
+/// is flushed to a disk does not matter to them, only that the flush is asked for in the right order.
+pub(crate) fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() {
+        tempfile::tempdir_in(memory).unwrap()
+    } else {
+        tempfile::tempdir().unwrap()
     }
 }

@@ -5,7 +5,6 @@
 
 mod access;
 mod command;
-mod desk;
 mod entry;
 mod exchange;
 mod fund;
@@ -22,14 +21,14 @@ use verifier::book::command::Kind;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
-pub use access::{Caller, Sees, make_key};
+pub use access::{Caller, Sees, key_row};
 pub use command::{COMMAND_BYTES_MAX, InFlight, req};
-pub use desk::{Committed, Desk, Outcome};
 pub use problem::{PROBLEM_JSON, Problem};
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::{Gauge, Metrics};
+use crate::sequencer::Desk;
 use crate::store::Store;
 use read::Read;
 
@@ -43,7 +42,7 @@ pub struct Shared {
     /// For API keys and stored entries.
     pub store: Arc<Store>,
     /// Who decides.
-    pub sequencer: Desk,
+    pub desk: Desk,
     /// Keys that were used lately.
     pub access: access::Access,
     /// Commands being worked on.
@@ -55,12 +54,12 @@ pub struct Shared {
 impl Shared {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(config: Config, clock: Clock, store: Arc<Store>, sequencer: Desk) -> Self {
+    pub fn new(config: Config, clock: Clock, store: Arc<Store>, desk: Desk) -> Self {
         Self {
             config,
             clock,
             store,
-            sequencer,
+            desk,
             access: access::Access::default(),
             in_flight: InFlight::default(),
             metrics: Metrics::default(),
@@ -107,6 +106,8 @@ pub enum Does {
     RemoveKey,
     /// Reads the book.
     Read(Sees, Read),
+    /// One entry of the trail, from the log.
+    Entry,
     /// Says whether this server serves.
     Health,
     /// Counters for Prometheus.
@@ -158,7 +159,7 @@ pub const ROUTES: &[Route] = &[
     reads("/v1/parties/{id}", Sees::Party, party::show, "A party"),
     reads("/v1/funds", Sees::Public, fund::list, "Every fund with its balances by class"),
     reads("/v1/funds/{id}/trial-balance", Sees::Party, fund::trial_balance, "Every account of a fund"),
-    reads("/v1/entries/{seq}", Sees::Party, entry::show, "An entry of the trail"),
+    Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
     Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
     Route { method: Verb::Get, path: "/openapi.json", summary: "This interface", does: Does::OpenApi },
@@ -231,8 +232,9 @@ async fn dispatch(
             Ok(HttpResponse::Ok().json(access::remove_key(shared, caller, &body).await?))
         }
         Does::Read(sees, read) => read::answer(shared, sees, read, request).await,
-        Does::Health => Ok(health(&shared)),
-        Does::Metrics => Ok(metrics(&shared)),
+        Does::Entry => entry::answer(shared, request).await,
+        Does::Health => health(&shared).await,
+        Does::Metrics => metrics(&shared).await,
         Does::OpenApi => Ok(HttpResponse::Ok().json(openapi::document())),
     }
 }
@@ -250,21 +252,29 @@ async fn keyed(
     ))
 }
 
-fn health(shared: &Shared) -> HttpResponse {
-    let size = shared.sequencer.read(|book| book.size);
-    HttpResponse::Ok().json(serde_json::json!({ "status": "serving", "entries": size }))
+async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
+    let size = shared.desk.read(|book| book.size).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "serving", "entries": size })))
 }
 
-fn metrics(shared: &Shared) -> HttpResponse {
-    let size = shared.sequencer.read(|book| book.size);
-    let gauges = [Gauge {
-        name: "quan_entries",
-        help: "Entries of the trail.",
-        value: size,
-    }];
-    HttpResponse::Ok()
+async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
+    let size = shared.desk.read(|book| book.size).await?;
+    let waiting = u64::try_from(shared.desk.waiting()).unwrap_or(u64::MAX);
+    let gauges = [
+        Gauge {
+            name: "quan_entries",
+            help: "Entries of the trail.",
+            value: size,
+        },
+        Gauge {
+            name: "quan_waiting",
+            help: "Commands before the sequencer.",
+            value: waiting,
+        },
+    ];
+    Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(shared.metrics.text(&gauges))
+        .body(shared.metrics.text(&gauges)))
 }
 
 async fn no_such_path(request: HttpRequest) -> HttpResponse {

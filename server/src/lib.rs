@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod doctor;
 pub mod faults;
 pub mod http;
 pub mod keys;
@@ -11,4 +12,5 @@ pub mod metrics;
 pub mod objects;
 pub mod publisher;
 pub mod sequencer;
+pub mod serve;
 pub mod store;

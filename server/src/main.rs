@@ -1,2 +1,140 @@
-//! quan.
-fn main() {}
+//! `quan`: the exchange, a provider's meter, and the operator's commands. Wires only.
+
+use clap::{Args, Parser, Subcommand};
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use server::clock::Clock;
+use server::config::{Asked, Config, LogFormat};
+use server::faults::Faults;
+use server::{doctor, meter, serve};
+
+/// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
+#[derive(Debug, Parser)]
+#[command(name = "quan", version)]
+struct Command {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Serves an exchange; the first start opens it.
+    Serve(Settings),
+    /// Turns a scheduler's exports into signed receipts and sends them.
+    Meter(meter::Command),
+    /// Works on programme files.
+    #[command(subcommand)]
+    Programme(Programme),
+    /// Says what this program allows and where it stands.
+    Doctor(Doctor),
+}
+
+#[derive(Debug, Args)]
+struct Settings {
+    /// A TOML file of settings; flags and the environment win over it.
+    #[arg(long, env = "QUAN_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+#[derive(Debug, Subcommand)]
+enum Programme {
+    /// Reads a file and says what it leaves open.
+    Check {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Doctor {
+    /// Prints which role may ask which command.
+    #[arg(long)]
+    access: bool,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse().action {
+        Action::Serve(settings) => serve(settings),
+        Action::Meter(command) => return meter::run(&command),
+        Action::Programme(Programme::Check { file }) => check(&file),
+        Action::Doctor(Doctor { access: true, .. }) => {
+            say(&doctor::access_table());
+            Ok(())
+        }
+        Action::Doctor(Doctor { settings, .. }) => {
+            settle(settings).and_then(|config| Ok(say(&doctor::report(&config)?)))
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            complain(fault.as_ref());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Done<T = ()> = Result<T, Box<dyn Error>>;
+
+fn serve(settings: Settings) -> Done {
+    let config = settle(settings)?;
+    log_to_stderr(&config)?;
+    let running = serve::start(config, Clock::real(), Faults::none())?;
+    running.stop_on_signals()?;
+    Ok(running.wait()?)
+}
+
+fn settle(settings: Settings) -> Done<Config> {
+    let file = settings
+        .config
+        .as_deref()
+        .map(Asked::read)
+        .transpose()?
+        .unwrap_or_default();
+    Ok(settings.asked.or(file).settle()?)
+}
+
+fn log_to_stderr(config: &Config) -> Done {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)?;
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+    Ok(())
+}
+
+fn check(file: &Path) -> Done {
+    say(&doctor::programme(&std::fs::read_to_string(file)?)?);
+    Ok(())
+}
+
+#[expect(
+    clippy::print_stdout,
+    reason = "a command's answer goes to standard output"
+)]
+fn say(text: &str) {
+    println!("{}", text.trim_end());
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a command's fault goes to standard error"
+)]
+fn complain(fault: &dyn Error) {
+    eprint!("quan: {fault}");
+    let mut source = fault.source();
+    while let Some(cause) = source {
+        eprint!(": {cause}");
+        source = cause.source();
+    }
+    eprintln!();
+}

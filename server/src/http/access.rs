@@ -226,7 +226,7 @@ pub(super) async fn create_key(
         let sentence = format!("a label has at most {LABEL_CHARS_MAX} characters");
         return Err(Refusal::new(Code::RequestMalformed, sentence).into());
     }
-    let party = shared.sequencer.read(|book| owner(book, &asked))?;
+    let party = shared.desk.read(|book| owner(book, &asked)).await??;
     let (now, store) = (shared.now()?, Arc::clone(&shared.store));
     let owner = Caller {
         actor: asked.actor,
@@ -270,28 +270,25 @@ fn exchange_only(caller: Caller) -> Result<(), Refusal> {
     ))
 }
 
-/// Draws a key and stores its hash.
-/// # Errors
-/// A fault of the generator or the database.
-pub fn make_key(
-    store: &Store,
-    owner: Caller,
-    label: &str,
-    now: Timestamp,
-) -> Result<Token, Problem> {
-    let role = owner.role.as_str();
-    let token = Token::draw(role).map_err(|fault| Problem::Internal(fault.to_string()))?;
-    let row = ApiKey {
+fn make_key(store: &Store, owner: Caller, label: &str, now: Timestamp) -> Result<Token, Problem> {
+    let token =
+        Token::draw(owner.role.as_str()).map_err(|fault| Problem::Internal(fault.to_string()))?;
+    let mut db = store.connection().map_err(store_fault)?;
+    own::add_key(&mut db, &key_row(&token, owner, label, now)).map_err(store_fault)?;
+    Ok(token)
+}
+
+/// What is stored of an API key.
+#[must_use]
+pub fn key_row(token: &Token, owner: Caller, label: &str, now: Timestamp) -> ApiKey {
+    ApiKey {
         hash: *token.hash().bytes(),
-        role: role.to_owned(),
+        role: owner.role.as_str().to_owned(),
         party: Some(owner.party.to_string()),
         actor: owner.actor.to_string(),
         label: label.to_owned(),
         created: now,
-    };
-    let mut db = store.connection().map_err(store_fault)?;
-    own::add_key(&mut db, &row).map_err(store_fault)?;
-    Ok(token)
+    }
 }
 
 #[derive(Deserialize)]

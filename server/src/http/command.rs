@@ -22,6 +22,7 @@ use verifier::time::Timestamp;
 use super::Shared;
 use super::access;
 use super::problem::Problem;
+use crate::sequencer::{Committed, Outcome};
 
 /// The longest body of a command: a programme file of 48,000 bytes in JSON escapes, with room.
 pub const COMMAND_BYTES_MAX: usize = 131_072;
@@ -91,8 +92,11 @@ pub(super) async fn answer(
         req: Some(req(request.method().as_str(), request.path(), &body)),
         command,
     };
-    let answer = shared.sequencer.submit_one(asked).await?;
-    created(&shared, &answer)
+    match shared.desk.submit_one(asked).await {
+        Outcome::Accepted(entry) | Outcome::Known(entry) => created(&shared, &entry),
+        Outcome::Refused(refusal) => Err(refusal.into()),
+        Outcome::Failed(why) => Err(why.into()),
+    }
 }
 
 fn parse(kind: Kind, body: &[u8]) -> Result<Command, Refusal> {
@@ -106,7 +110,7 @@ fn parse(kind: Kind, body: &[u8]) -> Result<Command, Refusal> {
 }
 
 /// Writes 201 for an entry.
-pub(super) fn created(shared: &Shared, answer: &super::Committed) -> Result<HttpResponse, Problem> {
+pub(super) fn created(shared: &Shared, answer: &Committed) -> Result<HttpResponse, Problem> {
     let accepted = Accepted::new(&answer.entry, answer.leaf_hash, &shared.config.origin);
     let body = json::write(&accepted).map_err(|fault| Problem::Internal(fault.to_string()))?;
     Ok(HttpResponse::Created()

@@ -1,30 +1,43 @@
 //! Entries of the trail as they are stored.
 
-use serde_json::{Map, Value};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde_json::json;
+use std::sync::Arc;
 use verifier::book::entry::Entry;
 use verifier::id::PartyId;
 use verifier::refusal::{Code, Refusal};
 
-use super::access::{Caller, sees_all, store_fault};
+use super::Shared;
+use super::access::{self, Caller, sees_all, store_fault};
 use super::problem::Problem;
-use super::read::{Asking, object};
 use crate::store::log;
 
-/// `GET /v1/entries/{seq}`: for a regulator, and for the parties that the entry names.
-pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
-    let seq = number(asking.id)?;
-    if seq >= asking.book.size {
-        return Err(unknown(seq).into());
-    }
-    let mut db = asking.shared.store.connection().map_err(store_fault)?;
-    let bytes = log::entry(&mut db, seq)
-        .map_err(store_fault)?
-        .ok_or_else(|| unknown(seq))?;
-    let entry = Entry::parse_own(&bytes)?;
-    may_read(&entry, &bytes, asking.caller, asking.party()?)?;
-    let value: Value =
+/// `GET /v1/entries/{seq}`: for whoever sees all, and for the parties that the entry names.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    let caller = access::caller(&shared, &request).await?;
+    let seq = number(request.match_info().get("seq").unwrap_or_default())?;
+    let size = shared
+        .desk
+        .read(|book| access::stands(book, caller).map(|()| book.size))
+        .await??;
+    let store = Arc::clone(&shared.store);
+    let bytes = web::block(move || log::entry(&mut *store.connection()?, seq))
+        .await
+        .map_err(|fault| Problem::Internal(fault.to_string()))?
+        .map_err(store_fault)?;
+    let bytes = bytes.filter(|_| seq < size).ok_or_else(|| unknown(seq))?;
+    may_read(
+        &Entry::parse_own(&bytes)?,
+        &bytes,
+        Some(caller),
+        caller.party,
+    )?;
+    let value: serde_json::Value =
         serde_json::from_slice(&bytes).map_err(|fault| Problem::Internal(fault.to_string()))?;
-    Ok(object(serde_json::json!({ "entry": value })))
+    Ok(HttpResponse::Ok().json(json!({ "entry": value, "as_of": size.saturating_sub(1) })))
 }
 
 /// Reads the number of an entry.

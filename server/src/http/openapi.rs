@@ -144,7 +144,7 @@ fn request_body(route: &Route) -> Option<Value> {
         Does::MakeKey | Does::RemoveKey => {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
-        Does::Read(..) | Does::Health | Does::Metrics | Does::OpenApi => return None,
+        Does::Read(..) | Does::Entry | Does::Health | Does::Metrics | Does::OpenApi => return None,
     };
     Some(json!({ "required": true, "content": content }))
 }
@@ -175,7 +175,12 @@ fn responses(route: &Route) -> Value {
                 json!({ "description": "Prometheus text." }),
             );
         }
-        Does::MakeKey | Does::RemoveKey | Does::Read(..) | Does::Health | Does::OpenApi => {
+        Does::MakeKey
+        | Does::RemoveKey
+        | Does::Read(..)
+        | Does::Entry
+        | Does::Health
+        | Does::OpenApi => {
             let status = if route.method == Verb::Post && matches!(route.does, Does::MakeKey) {
                 "201"
             } else {

@@ -11,6 +11,8 @@ use std::fmt;
 use verifier::refusal::{Code, Refusal};
 use verifier::report::{Report, Status};
 
+use crate::sequencer::Unanswered;
+
 /// The media type of a problem (RFC 9457 §3).
 pub const PROBLEM_JSON: &str = "application/problem+json";
 /// The prefix of a problem's `type`; the rest is its code.
@@ -80,7 +82,7 @@ impl Problem {
             Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => &refusal.sentence,
             Self::Busy(why) => why,
             Self::Internal(_) => {
-                "the exchange failed; nothing was changed unless a repetition with the same key says so"
+                "the exchange failed; repeat with the same key: it is done once or not at all"
             }
         }
     }
@@ -134,6 +136,19 @@ impl std::error::Error for Problem {}
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<Unanswered> for Problem {
+    fn from(why: Unanswered) -> Self {
+        match why {
+            Unanswered::Busy => Self::Busy("too much is waiting; come back in a moment"),
+            Unanswered::Stopping => Self::Busy("this server stops; come back or take another one"),
+            Unanswered::Lost => {
+                Self::Busy("it is unknown whether this was done; send it again with the same key")
+            }
+            Unanswered::Internal => Self::Internal("a command could not be decided".to_owned()),
+        }
     }
 }
 

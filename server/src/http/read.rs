@@ -1,6 +1,6 @@
 //! What every read has in common: who asks, the page, `as_of` (DESIGN §7, reads).
 //!
-//! A read is a plain function of the book; it runs on a thread that may wait for the commit under way.
+//! A read is a plain function of the book, seen between two commits; the sequencer waits for it, so it is short.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
@@ -34,8 +34,6 @@ pub struct Asking<'a> {
     pub id: &'a str,
     /// Which page.
     pub page: &'a Page,
-    /// For what is not in the book.
-    pub shared: &'a Shared,
 }
 
 /// Which part of a list.
@@ -119,33 +117,23 @@ pub(super) async fn answer(
         .next()
         .map(|(_, id)| id.to_owned())
         .unwrap_or_default();
-    let body = web::block(move || look(&shared, read, caller, &id, &page))
-        .await
-        .map_err(|fault| Problem::Internal(fault.to_string()))??;
+    let body = shared
+        .desk
+        .read(|book| {
+            if let Some(caller) = caller {
+                access::stands(book, caller)?;
+            }
+            let mut body = read(&Asking {
+                book,
+                caller,
+                id: &id,
+                page: &page,
+            })?;
+            body.insert("as_of".to_owned(), book.size.saturating_sub(1).into());
+            Ok::<_, Problem>(body)
+        })
+        .await??;
     Ok(HttpResponse::Ok().json(body))
-}
-
-fn look(
-    shared: &Shared,
-    read: Read,
-    caller: Option<Caller>,
-    id: &str,
-    page: &Page,
-) -> Result<Map<String, Value>, Problem> {
-    shared.sequencer.read(|book| {
-        if let Some(caller) = caller {
-            access::stands(book, caller)?;
-        }
-        let mut body = read(&Asking {
-            book,
-            caller,
-            id,
-            page,
-            shared,
-        })?;
-        body.insert("as_of".to_owned(), book.size.saturating_sub(1).into());
-        Ok(body)
-    })
 }
 
 fn page(query: &str) -> Result<Page, Refusal> {

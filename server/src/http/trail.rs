@@ -133,7 +133,10 @@ async fn bundle(
 ) -> HttpResponse {
     let answer = async {
         let caller = access::caller(&shared, &request).await?;
-        shared.sequencer.read(|book| access::stands(book, caller))?;
+        shared
+            .desk
+            .read(|book| access::stands(book, caller))
+            .await??;
         if caller.role != Role::Regulator {
             let sentence = "entry bundles are for keys of the role regulator; your own entries are at /v1/entries/{seq}";
             return Err(Refusal::new(Code::AccessRole, sentence).into());
@@ -177,7 +180,10 @@ async fn proof(
 ) -> HttpResponse {
     let answer = async {
         let caller = access::caller(&shared, &request).await?;
-        shared.sequencer.read(|book| access::stands(book, caller))?;
+        shared
+            .desk
+            .read(|book| access::stands(book, caller))
+            .await??;
         let seq = entry::number(&seq)?;
         let store = Arc::clone(&shared.store);
         let provable = web::block(move || provable(&store, seq, caller))

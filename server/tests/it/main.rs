@@ -7,6 +7,8 @@
 
 #[macro_use]
 mod support;
+mod access;
+mod api;
 mod crash;
 mod floors;
 mod log;

@@ -43,6 +43,14 @@ impl Database {
         }
     }
 
+    /// The address as a setting.
+    pub(crate) fn url(&self) -> String {
+        match &self.address {
+            Address::Sqlite(path) => format!("sqlite:{}", path.display()),
+            Address::Postgres(uri) => uri.clone(),
+        }
+    }
+
     pub(crate) fn store(&self) -> Store {
         Store::open(self.address.clone()).unwrap()
     }

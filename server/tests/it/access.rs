@@ -1,0 +1,142 @@
+//! Who may ask and see what: the table role × command, cell by cell, default deny (DESIGN §7).
+
+use serde_json::json;
+use server::http::{Does, ROUTES, Sees};
+use verifier::book::access::roles;
+use verifier::book::command::Role;
+
+use crate::support::{Database, Exchange};
+
+on_both!(
+    every_cell_of_role_and_command_is_as_the_table_says,
+    nothing_but_what_is_public_is_answered_without_a_key,
+    a_key_ends_with_its_actor_and_with_its_removal,
+    only_the_exchange_makes_keys_and_only_for_roles_that_the_actor_has,
+    a_suspended_party_asks_for_nothing,
+);
+
+fn every_cell_of_role_and_command_is_as_the_table_says(database: &Database) {
+    let exchange = Exchange::start(database);
+    for role in Role::ALL {
+        let client = match role {
+            Role::Exchange => exchange.operator(),
+            _ => exchange.member(&[role.as_str()]).client,
+        };
+        for route in ROUTES {
+            let Does::Command(kind) = route.does else {
+                continue;
+            };
+            // Nobody's command: it is well-formed for none, so whoever may ask hears of its form.
+            let answer = client.post(route.path, &json!({ "nothing": 0 }));
+            let expected = if roles(kind).contains(&role) {
+                "request.malformed"
+            } else {
+                "access.role"
+            };
+            assert_eq!(answer.code(), expected, "{} {}", role.as_str(), route.path);
+        }
+    }
+}
+
+fn nothing_but_what_is_public_is_answered_without_a_key(database: &Database) {
+    let exchange = Exchange::start(database);
+    let nobody = exchange.nobody();
+    let slip = exchange.client(Some("quan_buyer_0000"));
+    let stranger = exchange.client(Some(
+        server::keys::Token::draw("exchange").unwrap().expose(),
+    ));
+    for route in ROUTES {
+        let path = route.path.replace("{id}", "x").replace("{seq}", "0");
+        let public = matches!(
+            route.does,
+            Does::Read(Sees::Public, _) | Does::Health | Does::Metrics | Does::OpenApi
+        );
+        for client in [&nobody, &slip, &stranger] {
+            let answer = match route.method.as_str() {
+                "GET" => client.get(&path),
+                _ => client.post(&path, &json!({})),
+            };
+            let keyless = std::ptr::eq(client, &nobody);
+            if public && keyless {
+                assert_ne!(answer.status, 401, "{path}");
+            } else if !public {
+                assert_eq!(
+                    (answer.status, answer.code()),
+                    (401, "access.unknown"),
+                    "{path}"
+                );
+            }
+        }
+    }
+}
+
+fn a_key_ends_with_its_actor_and_with_its_removal(database: &Database) {
+    let exchange = Exchange::start(database);
+    let (operator, buyer) = (exchange.operator(), exchange.member(&["buyer"]));
+    let path = format!("/v1/parties/{}", buyer.party);
+    assert_eq!(buyer.client.get(&path).status, 200);
+    let made = operator
+        .post(
+            "/v1/api-keys",
+            &json!({ "actor": buyer.actor, "role": "buyer" }),
+        )
+        .body;
+    let second = exchange.client(made["key"].as_str());
+    assert_eq!(second.get(&path).status, 200);
+    operator.post("/v1/api-keys/remove", &json!({ "hash": made["hash"] }));
+    assert_eq!(second.get(&path).code(), "access.unknown");
+    assert_eq!(buyer.client.get(&path).status, 200);
+    operator.done("/v1/actors/remove", &json!({ "actor": buyer.actor }));
+    assert_eq!(buyer.client.get(&path).code(), "access.unknown");
+}
+
+fn only_the_exchange_makes_keys_and_only_for_roles_that_the_actor_has(database: &Database) {
+    let exchange = Exchange::start(database);
+    let (operator, buyer) = (exchange.operator(), exchange.member(&["buyer"]));
+    let asked = json!({ "actor": buyer.actor, "role": "buyer" });
+    assert_eq!(
+        buyer.client.post("/v1/api-keys", &asked).code(),
+        "access.role"
+    );
+    for (body, code) in [
+        (
+            json!({ "actor": buyer.actor, "role": "finance" }),
+            "access.role",
+        ),
+        (
+            json!({ "actor": "act-aaaaaaaaaaaaaaaa", "role": "buyer" }),
+            "actor.unknown",
+        ),
+        (
+            json!({ "actor": buyer.actor, "role": "king" }),
+            "request.malformed",
+        ),
+        (
+            json!({ "actor": buyer.actor, "role": "buyer", "label": "x".repeat(65) }),
+            "request.malformed",
+        ),
+    ] {
+        assert_eq!(operator.post("/v1/api-keys", &body).code(), code, "{body}");
+    }
+}
+
+fn a_suspended_party_asks_for_nothing(database: &Database) {
+    let exchange = Exchange::start(database);
+    let (operator, funder) = (exchange.operator(), exchange.member(&["funder"]));
+    let suspend = |suspended| {
+        operator.done(
+            "/v1/parties/suspend",
+            &json!({ "party": funder.party, "suspended": suspended }),
+        );
+    };
+    suspend(true);
+    funder.client.refused(
+        "/v1/funds",
+        &json!({ "fund": "sh-2026", "funder": "sh" }),
+        "party.suspended",
+    );
+    suspend(false);
+    funder
+        .client
+        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "sh" }));
+}

@@ -1,0 +1,238 @@
+//! A whole exchange in this process, and clients that speak HTTP to it.
+
+use serde_json::Value;
+use server::clock::Clock;
+use server::config::Asked;
+use server::faults::Faults;
+use server::serve::{self, Running};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use tempfile::TempDir;
+use verifier::time::Timestamp;
+
+use super::Database;
+
+/// The time at which every exchange of the tests starts: a Monday morning in China.
+const START: i64 = 1_795_392_000;
+
+/// An exchange that serves on a free port; it stops when it is dropped.
+pub(crate) struct Exchange {
+    running: Option<Running>,
+    asked: Asked,
+    folder: TempDir,
+    pub(crate) clock: Clock,
+    agent: ureq::Agent,
+}
+
+impl Exchange {
+    pub(crate) fn start(database: &Database) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = Asked {
+            data: Some(folder.path().join("data")),
+            listen: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            database: Some(database.url()),
+            origin: Some("exchange.test/quan".to_owned()),
+            publish_ms: Some(10),
+            threads: Some(1),
+            ..Asked::default()
+        };
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .build()
+            .new_agent();
+        let mut exchange = Self {
+            running: None,
+            asked,
+            folder,
+            clock: Clock::fixed(Timestamp::new(START).unwrap()),
+            agent,
+        };
+        exchange.restart();
+        exchange
+    }
+
+    /// Stops in order and starts again on the same data.
+    pub(crate) fn restart(&mut self) {
+        self.stop();
+        let config = self.asked.clone().settle().unwrap();
+        self.running = Some(serve::start(config, self.clock.clone(), Faults::none()).unwrap());
+    }
+
+    pub(crate) fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().unwrap();
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.running.as_ref().unwrap().address()
+    }
+
+    /// Whoever runs the exchange.
+    pub(crate) fn operator(&self) -> Client {
+        let token = std::fs::read_to_string(self.data().join("operator.key")).unwrap();
+        self.client(Some(token.trim()))
+    }
+
+    pub(crate) fn nobody(&self) -> Client {
+        self.client(None)
+    }
+
+    pub(crate) fn client(&self, token: Option<&str>) -> Client {
+        static CLIENTS: AtomicU64 = AtomicU64::new(0);
+        Client {
+            agent: self.agent.clone(),
+            url: format!("http://{}", self.address()),
+            token: token.map(str::to_owned),
+            name: CLIENTS.fetch_add(1, Ordering::SeqCst),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Admits a party with these roles, registers an actor in all of them and makes a key for the first.
+    pub(crate) fn member(&self, roles: &[&str]) -> Member {
+        let operator = self.operator();
+        let name = "A".repeat(43);
+        let admitted = operator.done(
+            "/v1/parties",
+            &serde_json::json!({ "roles": roles, "name": name }),
+        );
+        let party = text(&admitted["found"]["party"]);
+        let registered = operator.done(
+            "/v1/actors",
+            &serde_json::json!({ "party": party, "roles": roles }),
+        );
+        let actor = text(&registered["found"]["actor"]);
+        let client = self.keyed(&actor, roles[0]);
+        Member {
+            party,
+            actor,
+            client,
+        }
+    }
+
+    /// A client with a key of an actor for a role.
+    pub(crate) fn keyed(&self, actor: &str, role: &str) -> Client {
+        let made = self.operator().post(
+            "/v1/api-keys",
+            &serde_json::json!({ "actor": actor, "role": role, "label": "test" }),
+        );
+        assert_eq!(made.status, 201, "{}", made.text);
+        self.client(made.body["key"].as_str())
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _stopped = running.stop();
+        }
+    }
+}
+
+/// A party with an actor and a key.
+pub(crate) struct Member {
+    pub(crate) party: String,
+    pub(crate) actor: String,
+    pub(crate) client: Client,
+}
+
+/// One API key's user.
+pub(crate) struct Client {
+    agent: ureq::Agent,
+    url: String,
+    token: Option<String>,
+    name: u64,
+    asked: Arc<AtomicU64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) media: String,
+    pub(crate) text: String,
+    pub(crate) body: Value,
+}
+
+impl Client {
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        read(request.call().unwrap())
+    }
+
+    /// Asks with a fresh idempotency key.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        self.send(
+            path,
+            &body.to_string(),
+            &[("idempotency-key", &format!("{}-{number}", self.name))],
+        )
+    }
+
+    /// Asks and insists on a yes.
+    pub(crate) fn done(&self, path: &str, body: &Value) -> Value {
+        let answer = self.post(path, body);
+        assert_eq!(answer.status, 201, "{path} {body}: {}", answer.text);
+        answer.body
+    }
+
+    /// Asks and insists on this refusal.
+    pub(crate) fn refused(&self, path: &str, body: &Value, code: &str) {
+        let answer = self.post(path, body);
+        assert_eq!(answer.code(), code, "{path} {body}: {}", answer.text);
+    }
+
+    pub(crate) fn send(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.agent.post(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        read(request.send(body).unwrap())
+    }
+}
+
+impl Answer {
+    pub(crate) fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+}
+
+fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
+    let media = response.headers().get("content-type");
+    let media = media.map(|media| media.to_str().unwrap().to_owned());
+    let text = response.body_mut().read_to_string().unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        media: media.unwrap_or_default(),
+        body: serde_json::from_str(&text).unwrap_or_default(),
+        text,
+    }
+}
+
+pub(crate) fn text(value: &Value) -> String {
+    value.as_str().unwrap().to_owned()
+}
+
+/// The size and the origin of the published checkpoint.
+pub(crate) fn checkpoint(data: &Path) -> (String, u64) {
+    let note = std::fs::read_to_string(data.join("trail/checkpoint")).unwrap();
+    let mut lines = note.lines();
+    let origin = lines.next().unwrap().to_owned();
+    (origin, lines.next().unwrap().parse().unwrap())
+}

@@ -132,11 +132,11 @@ fn a_suspended_party_asks_for_nothing(database: &Database) {
     suspend(true);
     funder.client.refused(
         "/v1/funds",
-        &json!({ "fund": "sh-2026", "funder": "sh" }),
+        &json!({ "fund": "sh-2026", "funder": "shanghai" }),
         "party.suspended",
     );
     suspend(false);
     funder
         .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "sh" }));
+        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
 }

@@ -38,7 +38,7 @@ fn a_command_becomes_an_entry_that_its_party_can_read(database: &Database) {
     let funder = exchange.member(&["funder"]);
     let opened = funder
         .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "sh" }));
+        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
     assert_eq!(opened["type"], "fund.opened");
     assert_eq!(opened["at"], "2026-11-23T00:00:00Z");
     assert_eq!(opened["trail"]["index"], opened["seq"]);
@@ -47,7 +47,7 @@ fn a_command_becomes_an_entry_that_its_party_can_read(database: &Database) {
     let entry = funder.client.get(&path).body;
     assert_eq!(
         entry["entry"]["asked"],
-        json!({ "fund": "sh-2026", "funder": "sh" })
+        json!({ "fund": "sh-2026", "funder": "shanghai" })
     );
     assert_eq!(entry["entry"]["by"], funder.party.as_str());
     let other = exchange.member(&["buyer"]);
@@ -86,7 +86,7 @@ fn a_repeated_command_is_answered_with_its_entry_also_after_a_restart(database: 
     );
     // Another party's key of the same name is another command.
     let funder = exchange.member(&["funder"]);
-    let open = json!({ "fund": "sh-2026", "funder": "sh" }).to_string();
+    let open = json!({ "fund": "sh-2026", "funder": "shanghai" }).to_string();
     assert_eq!(funder.client.send("/v1/funds", &open, &key).status, 201);
 }
 
@@ -184,7 +184,7 @@ fn money_moves_between_the_accounts_of_a_fund(database: &Database) {
     let funder = exchange.member(&["funder"]);
     funder
         .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "sh" }));
+        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
     funder.client.done(
         "/v1/funds/appropriate",
         &json!({ "fund": "sh-2026", "fen": 1_000 }),
@@ -222,7 +222,7 @@ fn a_list_goes_on_behind_its_cursor(database: &Database) {
         let fund = format!("fund-{number}");
         funder
             .client
-            .done("/v1/funds", &json!({ "fund": fund, "funder": "sh" }));
+            .done("/v1/funds", &json!({ "fund": fund, "funder": "shanghai" }));
     }
     let (mut found, mut path) = (Vec::new(), "/v1/funds?limit=2".to_owned());
     loop {

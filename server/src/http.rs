@@ -17,6 +17,7 @@ pub mod trail;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use std::sync::Arc;
+use tokio::sync::watch;
 use verifier::book::command::Kind;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
@@ -49,6 +50,8 @@ pub struct Shared {
     pub in_flight: InFlight,
     /// What is counted.
     pub metrics: Metrics,
+    /// How many requests are being answered.
+    pub under_way: watch::Sender<usize>,
 }
 
 impl Shared {
@@ -63,6 +66,7 @@ impl Shared {
             access: access::Access::default(),
             in_flight: InFlight::default(),
             metrics: Metrics::default(),
+            under_way: watch::Sender::new(0),
         }
     }
 
@@ -214,6 +218,7 @@ async fn answer(
     payload: web::Payload,
 ) -> HttpResponse {
     let of = Arc::clone(&shared);
+    let _under_way = UnderWay::new(&of.under_way);
     let answered = dispatch(route, shared, request, payload).await;
     let mut response = answered.unwrap_or_else(|problem| problem.error_response());
     of.metrics.request(route.path, response.status().as_u16());
@@ -221,6 +226,22 @@ async fn answer(
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Counts a request until it is answered or its caller hangs up.
+struct UnderWay<'a>(&'a watch::Sender<usize>);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count = count.saturating_add(1));
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
+    }
 }
 
 async fn dispatch(

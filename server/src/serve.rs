@@ -35,7 +35,9 @@ use crate::sequencer::{self, Desk, Sequencer};
 use crate::store::{Store, StoreFault, own};
 
 /// How long requests under way may take after a stop was asked for.
-const GRACE_SECONDS: u64 = 10;
+const GRACE: Duration = Duration::from_secs(10);
+/// How long the last answers may take to leave. An idle connection is not waited for, as actix would.
+const LEAVE: Duration = Duration::from_millis(100);
 /// How long a client may take to send its head; bodies are bounded by their length.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// The label of the first key.
@@ -319,6 +321,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         sequencer,
     } = crew;
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
+    let mut under_way = shared.under_way.subscribe();
     let (stop_publishing, publishing_stopped) = watch::channel(false);
     let (server, handle) = match listen(shared, bucket) {
         Ok((server, handle, address)) => {
@@ -350,7 +353,10 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         return Err(fault);
     }
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
-    handle.stop(true).await;
+    handle.pause().await;
+    let _late = tokio::time::timeout(GRACE, under_way.wait_for(|count| *count == 0)).await;
+    tokio::time::sleep(LEAVE).await;
+    handle.stop(false).await;
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
     stop_publishing.send_replace(true);
@@ -387,7 +393,6 @@ fn listen(
     let bound = HttpServer::new(app)
         .workers(threads)
         .client_request_timeout(HEAD_WAIT)
-        .shutdown_timeout(GRACE_SECONDS)
         .disable_signals()
         .bind(address)?;
     let address = bound.addrs().first().copied().unwrap_or(address);

@@ -136,7 +136,8 @@ fn a_suspended_party_asks_for_nothing(database: &Database) {
         "party.suspended",
     );
     suspend(false);
-    funder
-        .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
+    funder.client.done(
+        "/v1/funds",
+        &json!({ "fund": "sh-2026", "funder": "shanghai" }),
+    );
 }

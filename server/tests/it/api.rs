@@ -36,9 +36,10 @@ fn the_first_start_opens_the_exchange_and_the_second_finds_it(database: &Databas
 fn a_command_becomes_an_entry_that_its_party_can_read(database: &Database) {
     let exchange = Exchange::start(database);
     let funder = exchange.member(&["funder"]);
-    let opened = funder
-        .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
+    let opened = funder.client.done(
+        "/v1/funds",
+        &json!({ "fund": "sh-2026", "funder": "shanghai" }),
+    );
     assert_eq!(opened["type"], "fund.opened");
     assert_eq!(opened["at"], "2026-11-23T00:00:00Z");
     assert_eq!(opened["trail"]["index"], opened["seq"]);
@@ -182,9 +183,10 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
 fn money_moves_between_the_accounts_of_a_fund(database: &Database) {
     let exchange = Exchange::start(database);
     let funder = exchange.member(&["funder"]);
-    funder
-        .client
-        .done("/v1/funds", &json!({ "fund": "sh-2026", "funder": "shanghai" }));
+    funder.client.done(
+        "/v1/funds",
+        &json!({ "fund": "sh-2026", "funder": "shanghai" }),
+    );
     funder.client.done(
         "/v1/funds/appropriate",
         &json!({ "fund": "sh-2026", "fen": 1_000 }),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
-use verifier::id::{DocumentDigest, OrderId, PartyId, Salt};
+use verifier::id::{DocumentDigest, OrderId, PartyId, Salt, Sha256Hash};
 use verifier::receipt;
 use verifier::signature::Signer;
 use verifier::trail::note::Note;
@@ -27,9 +27,13 @@ struct Disk {
 
 impl Disk {
     fn new() -> Self {
+        Self::of(Story::of(SIZE))
+    }
+
+    fn of(story: Story) -> Self {
         let disk = Self {
             folder: tempfile::tempdir().unwrap(),
-            story: Story::of(SIZE),
+            story,
         };
         for (name, bytes) in disk.story.trail().0 {
             let file = disk.trail().join(name);
@@ -197,20 +201,23 @@ fn an_entry_is_explained_by_its_number() {
     assert!(page.contains("fund/sh-2026"), "{page}");
 }
 
+/// An acceptance by `party`, as a compact JWS.
+fn acceptance(party: PartyId, signer: &Signer) -> String {
+    let order = OrderId::draw(&Salt::new([3; 16]), 1, 0);
+    let claims = serde_json::json!({
+        "iss": party, "aud": story::ORIGIN, "sub": order, "seq": 0, "jti": format!("{order}.0"),
+        "iat": 1_795_420_800, "digest": DocumentDigest::of(b"manifest"), "verdict": "accepted",
+        "possession": Sha256Hash::of(b"chunks"),
+    });
+    let claims: receipt::DataAcceptance = serde_json::from_value(claims).unwrap();
+    receipt::sign(&claims, signer)
+}
+
 #[test]
 fn a_receipt_is_checked_with_its_signers_key() {
     let disk = Disk::new();
     let signer = Signer::from_seed(&[9; 32]);
-    let salt = Salt::new([3; 16]);
-    let (order, party) = (OrderId::draw(&salt, 1, 0), PartyId::draw(&salt, 1, 0));
-    let digest = DocumentDigest::of(b"manifest");
-    let claims = serde_json::json!({
-        "iss": party, "aud": story::ORIGIN, "sub": order, "seq": 0, "jti": format!("{order}.0"),
-        "iat": 1_795_420_800, "digest": digest, "verdict": "accepted",
-        "possession": verifier::id::Sha256Hash::of(b"chunks"),
-    });
-    let claims: receipt::DataAcceptance = serde_json::from_value(claims).unwrap();
-    let compact = receipt::sign(&claims, &signer);
+    let compact = acceptance(disk.story.funder.0, &signer);
     let file = disk.file("receipt.jws", format!("{compact}\n").as_bytes());
     let check = |key: &str| run(&["receipt".as_ref(), &file, "--key".as_ref(), key.as_ref()]);
     assert!(exits(&check(&signer.public().x()), 0).contains("accepted"));
@@ -219,8 +226,24 @@ fn a_receipt_is_checked_with_its_signers_key() {
     exits(&run(&["receipt".as_ref(), &file]), 2);
     let cut = disk.file("cut.jws", &compact.as_bytes()[1..]);
     let key = signer.public().x();
-    exits(
-        &run(&["receipt".as_ref(), &cut, "--key".as_ref(), key.as_ref()]),
-        1,
-    );
+    let output = run(&["receipt".as_ref(), &cut, "--key".as_ref(), key.as_ref()]);
+    exits(&output, 1);
+}
+
+#[test]
+fn a_receipts_key_and_its_owner_are_found_in_the_trail() {
+    let mut story = Story::of(4);
+    let (signer, exchanges) = (Signer::from_seed(&[9; 32]), Signer::from_seed(&[2; 32]));
+    let buyer = story.buyer_with_key(&signer);
+    let disk = Disk::of(story);
+    let check = |compact: &str| {
+        let file = disk.file("receipt.jws", compact.as_bytes());
+        run(&["receipt".as_ref(), &file, "--trail".as_ref(), &disk.trail()])
+    };
+    exits(&check(&acceptance(buyer, &signer)), 0);
+    let page = exits(&check(&acceptance(disk.story.funder.0, &signer)), 1);
+    assert!(page.contains("receipt.issuer"), "{page}");
+    exits(&check(&acceptance(disk.story.exchange.0, &exchanges)), 0);
+    let stranger = Signer::from_seed(&[8; 32]);
+    exits(&check(&acceptance(buyer, &stranger)), 2);
 }

@@ -6,12 +6,14 @@ use std::convert::Infallible;
 use verifier::audit::Files;
 use verifier::book::Book;
 use verifier::book::command::{
-    AdmitParty, AppropriateFund, Command, OpenExchange, OpenFund, RegisterActor, Role,
+    AdmitParty, AppropriateFund, Command, Jwk, OpenExchange, OpenFund, RegisterActor, RegisterKey,
+    Role,
 };
 use verifier::book::decide::{Env, Request, decide};
 use verifier::book::entry::{Entry, RULES};
 use verifier::id::{ActorId, FundId, FunderId, PartyId, Salt, Sha256Hash};
 use verifier::money::Fen;
+use verifier::receipt::{self, KeyRegistration, KeyUse};
 use verifier::refusal::Refusal;
 use verifier::signature::Signer;
 use verifier::time::{Timestamp, UtcOffset};
@@ -82,8 +84,47 @@ impl Story {
             utc_offset_min: UtcOffset::CHINA,
         });
         self.append(&self.next(self.exchange, open).unwrap());
+        self.funder = self.admit(Role::Funder);
+        let open_fund = Command::OpenFund(OpenFund {
+            fund: fund(),
+            funder: FunderId::parse("sh-finance").unwrap(),
+            year: Some(2026),
+            region: None,
+        });
+        self.append(&self.next(self.funder, open_fund).unwrap());
+    }
+
+    /// Admits a buyer and registers its acceptance key.
+    pub(crate) fn buyer_with_key(&mut self, signer: &Signer) -> PartyId {
+        let buyer = self.admit(Role::Buyer);
+        let (public, now) = (signer.public(), self.book.last_at.unwrap());
+        let proof = KeyRegistration {
+            iss: buyer.0,
+            aud: ORIGIN.into(),
+            key_use: KeyUse::Acceptance,
+            iat: now,
+        };
+        let register = Command::RegisterKey(RegisterKey {
+            party: buyer.0,
+            key_use: KeyUse::Acceptance,
+            jwk: Jwk {
+                crv: "Ed25519".into(),
+                kty: "OKP".into(),
+                x: public.x(),
+            },
+            kid: public.kid(),
+            valid_from: now,
+            valid_to: now.after(86_400),
+            proof: receipt::sign(&proof, signer),
+        });
+        let registered = self.next(self.exchange, register).unwrap();
+        self.append(&registered);
+        buyer.0
+    }
+
+    fn admit(&mut self, role: Role) -> (PartyId, ActorId) {
         let admit = Command::AdmitParty(AdmitParty {
-            roles: vec![Role::Funder],
+            roles: vec![role],
             name: Sha256Hash::of(b"a name"),
             uscc: None,
         });
@@ -92,18 +133,11 @@ impl Story {
         let party = admitted.found.party.unwrap();
         let register = Command::RegisterActor(RegisterActor {
             party,
-            roles: vec![Role::Funder],
+            roles: vec![role],
         });
         let registered = self.next(self.exchange, register).unwrap();
         self.append(&registered);
-        self.funder = (party, registered.found.actor.unwrap());
-        let open_fund = Command::OpenFund(OpenFund {
-            fund: fund(),
-            funder: FunderId::parse("sh-finance").unwrap(),
-            year: Some(2026),
-            region: None,
-        });
-        self.append(&self.next(self.funder, open_fund).unwrap());
+        (party, registered.found.actor.unwrap())
     }
 
     /// What the next entry would be.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::folder::{self, Folder};
 use crate::{Answer, NotChecked, print};
 use verifier::receipt::{Claims, JWS_BYTES_MAX, UnverifiedReceipt};
-use verifier::refusal::Refusal;
+use verifier::refusal::{Code, Refusal};
 use verifier::signature::{Kid, PublicKey};
 
 /// Checks a receipt with a key that is given, or that a trail has registered.
@@ -27,16 +27,9 @@ pub(crate) fn check(
         Ok(receipt) => receipt,
         Err(refusal) => return Ok(refused(&refusal, json)),
     };
-    let mut accepted_as = None;
-    let key = match (key, trail) {
-        (Some(x), _) => PublicKey::parse(x).map_err(|fault| NotChecked(fault.to_string()))?,
-        (None, Some(trail)) => {
-            let found = search(trail, receipt.kid(), compact)?;
-            accepted_as = found.entry;
-            found.key.ok_or_else(|| {
-                NotChecked(format!("the trail registers no key {}", receipt.kid()))
-            })?
-        }
+    let signer = match (key, trail) {
+        (Some(x), _) => Signer::given(x)?,
+        (None, Some(trail)) => search(trail, receipt.kid(), compact)?,
         (None, None) => {
             let why = "whose signature? Give the signer's public key by --key, or a trail that registers it by --trail";
             return Err(NotChecked(why.to_owned()));
@@ -44,48 +37,88 @@ pub(crate) fn check(
     };
     let said = payload(compact);
     let outcome = receipt
-        .verify(&key)
+        .verify(&signer.key)
         .and_then(|receipt| match receipt.claims() {
             Claims::Usage(usage) => usage.check_alone(),
             Claims::Capacity(share) => share.check_hours(),
             Claims::Delivery(_) | Claims::Acceptance(_) | Claims::Registration(_) => Ok(()),
-        });
+        })
+        .and_then(|()| signer.check_issuer(&said));
     Ok(match outcome {
-        Ok(()) => holds(&said, accepted_as, json),
+        Ok(()) => holds(&said, signer.entry, json),
         Err(refusal) => refused(&refusal, json),
     })
 }
 
-struct Found {
-    key: Option<PublicKey>,
+/// Whose signature it has to be, and where the trail has the receipt.
+struct Signer {
+    key: PublicKey,
+    /// The party that registered the key.
+    party: Option<String>,
+    /// The entry that embeds the receipt.
     entry: Option<u64>,
+}
+
+impl Signer {
+    fn given(x: &str) -> Result<Self, NotChecked> {
+        let key = PublicKey::parse(x).map_err(|fault| NotChecked(fault.to_string()))?;
+        Ok(Self {
+            key,
+            party: None,
+            entry: None,
+        })
+    }
+
+    /// The key's owner signs for itself; a capacity share names its site instead.
+    fn check_issuer(&self, said: &Value) -> Result<(), Refusal> {
+        let issuer = said.get("iss").and_then(Value::as_str);
+        let (Some(party), Some(issuer)) = (self.party.as_deref(), issuer) else {
+            return Ok(());
+        };
+        if party == issuer {
+            return Ok(());
+        }
+        let sentence = format!("the receipt is said to be by {issuer}, its key belongs to {party}");
+        Err(Refusal::new(Code::ReceiptIssuer, sentence))
+    }
 }
 
 /// Looks through a trail for the registration of a key and for the entry that embeds the receipt. Nothing of the trail is
 /// checked here: `audit` does that.
-fn search(trail: &Path, kid: Kid, compact: &str) -> Result<Found, NotChecked> {
-    let (kid, mut found) = (
-        kid.to_string(),
-        Found {
-            key: None,
-            entry: None,
-        },
-    );
+fn search(trail: &Path, kid: Kid, compact: &str) -> Result<Signer, NotChecked> {
+    let (mut registered, mut accepted_as) = (None, None);
     Folder::open(trail)?.entries(|seq, bytes| {
         let text = String::from_utf8_lossy(bytes);
-        if found.key.is_none() && text.contains(&kid) && text.contains("\"key.registered\"") {
-            found.key = registered(&text).filter(|key| key.kid().to_string() == kid);
+        if registered.is_none() && KEY_ENTRIES.iter().any(|kind| text.contains(kind)) {
+            registered = registration(&text, kid);
         }
-        if found.entry.is_none() && text.contains(compact) {
-            found.entry = Some(seq);
+        if accepted_as.is_none() && text.contains(compact) {
+            accepted_as = Some(seq);
         }
     })?;
-    Ok(found)
+    let (key, party) =
+        registered.ok_or_else(|| NotChecked(format!("the trail registers no key {kid}")))?;
+    Ok(Signer {
+        key,
+        party: Some(party),
+        entry: accepted_as,
+    })
 }
 
-fn registered(entry: &str) -> Option<PublicKey> {
+/// The entries that name a key: those of parties, and entry 0 with the exchange's own delivery key.
+const KEY_ENTRIES: [&str; 2] = [r#""type":"key.registered""#, r#""type":"exchange.opened""#];
+
+/// The key that an entry registers and its owner, if it is this key.
+fn registration(entry: &str, kid: Kid) -> Option<(PublicKey, String)> {
     let entry: Value = serde_json::from_str(entry).ok()?;
-    PublicKey::parse(entry.pointer("/asked/jwk/x")?.as_str()?).ok()
+    let x = entry
+        .pointer("/asked/jwk/x")
+        .or_else(|| entry.pointer("/asked/delivery_key"))?;
+    let owner = entry
+        .pointer("/asked/party")
+        .or_else(|| entry.pointer("/by"))?;
+    let key = PublicKey::parse(x.as_str()?).ok()?;
+    (key.kid() == kid).then_some((key, owner.as_str()?.to_owned()))
 }
 
 fn payload(compact: &str) -> Value {

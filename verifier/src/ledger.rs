@@ -7,7 +7,7 @@ mod account;
 mod split;
 
 pub use account::{Account, ClaimIndex, NotAnAccount};
-pub use split::{Weights, nested_split};
+pub use split::{Weights, nested_split, split_by_weight};
 
 use crate::id::FundId;
 use crate::money::{Fen, Overflow};

@@ -92,6 +92,12 @@ impl Fen {
     pub const fn is_zero(self) -> bool {
         self.0 == 0
     }
+
+    /// [`Fen::is_zero`] as serde asks it, to leave a member out.
+    #[must_use]
+    pub const fn is_zero_ref(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 impl fmt::Display for Fen {

@@ -11,6 +11,7 @@ mod reader;
 pub(crate) mod scenario;
 pub mod schema;
 mod settle;
+pub mod subsidy;
 mod trace;
 mod word;
 

@@ -36,6 +36,28 @@ pub fn nested_split(amount: Fen, weights: Weights<'_>) -> Result<Vec<Fen>, Overf
     }
 }
 
+/// Returns how an amount ≥ 0 that leaves the funds falls on them: ⌊x·wᵢ/W⌋ each, the last takes the rest
+/// (PROGRAMMES §1, `[[fund]]`).
+/// # Errors
+/// [`Overflow`] for a negative amount or weight, or no weight at all.
+pub fn split_by_weight(amount: Fen, weights: Weights<'_>) -> Result<Vec<Fen>, Overflow> {
+    let whole: i128 = weights.iter().map(|w| w.wide()).sum();
+    if amount.is_negative() || whole <= 0 || weights.iter().any(|w| w.is_negative()) {
+        return Err(Overflow);
+    }
+    let mut rest = amount;
+    let mut parts = Vec::with_capacity(weights.len());
+    for weight in weights {
+        let part = Fen::from_wide(amount.wide() * weight.wide() / whole)?;
+        rest = rest.minus(part)?;
+        parts.push(part);
+    }
+    if let Some(last) = parts.last_mut() {
+        *last = last.plus(rest)?;
+    }
+    Ok(parts)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +82,13 @@ mod tests {
         assert!(nested_split(fen(1), &[Fen::ZERO]).is_err());
         assert!(nested_split(fen(1), &[]).is_err());
         assert!(nested_split(fen(-1), &[fen(1)]).is_err());
+    }
+
+    #[test]
+    fn what_leaves_the_funds_leaves_the_rest_to_the_last() {
+        let parts = split_by_weight(fen(11_260), &[fen(5), fen(5), fen(3)]).unwrap();
+        assert_eq!(parts, [fen(4_330), fen(4_330), fen(2_600)]);
+        assert!(split_by_weight(fen(1), &[]).is_err());
     }
 
     #[test]

@@ -1,0 +1,280 @@
+//! Use, corrections and documents: each changes the sums of an order's evidence, then the order is stated anew.
+
+use super::draft::Draft;
+use super::order::{Receipt, Sums};
+use super::statement::{Cause, Stated, Statement};
+use super::{Inconsistency, Money, Outcome};
+use crate::id::OrderId;
+use crate::ledger::ClaimIndex;
+use crate::money::{Fen, Overflow};
+use crate::programme::schema::Line;
+use crate::programme::subsidy::Lines;
+use crate::refusal::{Code, Refusal};
+use crate::time::Timestamp;
+
+/// The units of one receipt: it lies in exactly one segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Use {
+    /// The order.
+    pub order: OrderId,
+    /// The segment, from 0.
+    pub segment: u16,
+    /// Its units: GPU-seconds, or what the segment counts.
+    pub units: i64,
+    /// The end of the receipt's span.
+    pub end: Timestamp,
+}
+
+/// A receipt said anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Correction {
+    /// The order.
+    pub order: OrderId,
+    /// Which of the order's receipts, from 0 in the order of acceptance.
+    pub corrects: u32,
+    /// The segment that it lies in now.
+    pub segment: u16,
+    /// Its units now, in place of what they were.
+    pub units: i64,
+}
+
+/// What a document or a decision says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Says {
+    /// More was invoiced.
+    Invoiced(Vec<(Line, Fen)>),
+    /// More was paid.
+    Paid(Vec<(Line, Fen)>),
+    /// The contract's amount is this.
+    Contract(Vec<(Line, Fen)>),
+    /// A case approved this amount.
+    Approved(Vec<(Line, Fen)>),
+    /// The buyer has accepted, or is deemed to (data).
+    Accepted,
+    /// Use is proven (data).
+    UseProven,
+    /// A case decided what a claim is given where the programme leaves it to a decision.
+    Decided(ClaimIndex, Fen),
+}
+
+/// A document or decision about an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// The order.
+    pub order: OrderId,
+    /// What it says.
+    pub says: Says,
+}
+
+impl Money {
+    /// Counts a receipt's units and states the order anew; it may earn nothing.
+    /// # Errors
+    /// `order.unknown` `receipt.order-closed` `receipt.quantity` `amount.overflow`
+    pub fn receipt(&self, at: Timestamp, ask: &Use) -> Result<Outcome<Stated>, Refusal> {
+        let order = self.order(ask.order)?;
+        order.check_open(Code::ReceiptOrderClosed)?;
+        let mut sums = order.sums.clone();
+        let counts = order.counts(ask.end, &self.programmes_of(order)?);
+        count_use(&mut sums, (ask.segment, ask.units), counts)?;
+        let cause = Cause {
+            end: ask.end,
+            corrects: false,
+        };
+        self.state_order(at, ask.order, &sums, Some(cause))
+    }
+
+    /// Applies a receipt.
+    /// # Errors
+    /// An [`Inconsistency`].
+    pub fn apply_receipt(
+        &mut self,
+        at: Timestamp,
+        ask: &Use,
+        outcome: &Outcome<Stated>,
+    ) -> Result<(), Inconsistency> {
+        let order = self.order(ask.order)?;
+        let counts = order.counts(ask.end, &self.programmes_of(order)?);
+        let order = self.order_mut(ask.order)?;
+        count_use(&mut order.sums, (ask.segment, ask.units), counts)?;
+        let Use {
+            segment,
+            units,
+            end,
+            ..
+        } = *ask;
+        order.receipts.push(Receipt {
+            segment,
+            counts,
+            units,
+            end,
+        });
+        for (index, claim) in order.claims.iter_mut().enumerate() {
+            if counts >> index & 1 == 1 && claim.first_benefit.is_none() {
+                claim.first_benefit = Some(end);
+            }
+        }
+        self.apply_stated(at, ask.order, outcome)
+    }
+
+    /// Replaces a receipt's units and states the order anew; also after the order has ended, until its last period is
+    /// closed.
+    /// # Errors
+    /// `order.unknown` `receipt.correction` `receipt.order-closed` `receipt.quantity` `amount.overflow`
+    pub fn correct(&self, at: Timestamp, ask: &Correction) -> Result<Outcome<Stated>, Refusal> {
+        let order = self.order(ask.order)?;
+        let mut sums = order.sums.clone();
+        let receipt = corrected(&order.receipts, ask)?;
+        replace_use(&mut sums, ask, receipt)?;
+        let cause = Cause {
+            end: receipt.end,
+            corrects: true,
+        };
+        self.state_order(at, ask.order, &sums, Some(cause))
+    }
+
+    /// Applies a correction.
+    /// # Errors
+    /// An [`Inconsistency`].
+    pub fn apply_correct(
+        &mut self,
+        at: Timestamp,
+        ask: &Correction,
+        outcome: &Outcome<Stated>,
+    ) -> Result<(), Inconsistency> {
+        let order = self.order_mut(ask.order)?;
+        let receipt = corrected(&order.receipts, ask)?;
+        replace_use(&mut order.sums, ask, receipt)?;
+        if let Some(line) = order.receipts.get_mut(place(ask)) {
+            line.segment = ask.segment;
+            line.units = ask.units;
+        }
+        self.apply_stated(at, ask.order, outcome)
+    }
+
+    /// Takes a document or decision and states the order anew.
+    /// # Errors
+    /// `order.unknown` `order.claims` `evidence.invalid` `amount.overflow`
+    pub fn evidence(&self, at: Timestamp, ask: &Evidence) -> Result<Outcome<Stated>, Refusal> {
+        let order = self.order(ask.order)?;
+        let mut sums = order.sums.clone();
+        take(&mut sums, &ask.says)?;
+        self.state_order(at, ask.order, &sums, None)
+    }
+
+    /// Applies a document or decision.
+    /// # Errors
+    /// An [`Inconsistency`].
+    pub fn apply_evidence(
+        &mut self,
+        at: Timestamp,
+        ask: &Evidence,
+        outcome: &Outcome<Stated>,
+    ) -> Result<(), Inconsistency> {
+        take(&mut self.order_mut(ask.order)?.sums, &ask.says)?;
+        self.apply_stated(at, ask.order, outcome)
+    }
+
+    /// States an order anew without new evidence: where nothing was left open, nothing moves.
+    /// # Errors
+    /// `order.unknown` `amount.overflow`
+    pub fn restate(&self, at: Timestamp, order: OrderId) -> Result<Outcome<Stated>, Refusal> {
+        let sums = &self.order(order)?.sums;
+        self.state_order(at, order, sums, None)
+    }
+
+    /// Applies a statement without new evidence.
+    /// # Errors
+    /// An [`Inconsistency`].
+    pub fn apply_restate(
+        &mut self,
+        at: Timestamp,
+        order: OrderId,
+        outcome: &Outcome<Stated>,
+    ) -> Result<(), Inconsistency> {
+        self.apply_stated(at, order, outcome)
+    }
+
+    fn state_order(
+        &self,
+        at: Timestamp,
+        id: OrderId,
+        evidence: &Sums,
+        cause: Option<Cause>,
+    ) -> Result<Outcome<Stated>, Refusal> {
+        let order = self.order(id)?;
+        let mut draft = Draft::new(self);
+        let claims = Statement::new(&mut draft, id, order, evidence)?.run(at, cause)?;
+        draft.finish(Stated { claims })
+    }
+
+    fn apply_stated(
+        &mut self,
+        at: Timestamp,
+        order: OrderId,
+        outcome: &Outcome<Stated>,
+    ) -> Result<(), Inconsistency> {
+        let moves = (&outcome.postings, &outcome.counters);
+        self.apply_claims(at, order, &outcome.found.claims, moves)
+    }
+}
+
+fn count_use(sums: &mut Sums, (segment, units): (u16, i64), counts: u8) -> Result<(), Refusal> {
+    if units < 0 || usize::from(segment) >= sums.uses.len() {
+        let sentence = format!(
+            "{units} units in segment {segment} of {}; name a segment and units ≥ 0",
+            sums.uses.len()
+        );
+        return Err(Refusal::new(Code::ReceiptQuantity, sentence).with("segment", segment));
+    }
+    Ok(sums.use_units(segment, counts, units)?)
+}
+
+fn place(ask: &Correction) -> usize {
+    usize::try_from(ask.corrects).unwrap_or(usize::MAX)
+}
+
+fn corrected(receipts: &[Receipt], ask: &Correction) -> Result<Receipt, Refusal> {
+    receipts.get(place(ask)).copied().ok_or_else(|| {
+        let sentence = format!("the order has {} receipts", receipts.len());
+        Refusal::new(Code::ReceiptCorrection, sentence).with("corrects", ask.corrects)
+    })
+}
+
+fn replace_use(sums: &mut Sums, ask: &Correction, receipt: Receipt) -> Result<(), Refusal> {
+    let was = receipt.units.checked_neg().ok_or(Overflow)?;
+    sums.use_units(receipt.segment, receipt.counts, was)?;
+    count_use(sums, (ask.segment, ask.units), receipt.counts)
+}
+
+fn take(sums: &mut Sums, says: &Says) -> Result<(), Refusal> {
+    let lines = |lines: &[(Line, Fen)]| -> Result<Lines, Refusal> {
+        let mut sum = Lines::default();
+        for (line, fen) in lines {
+            if fen.is_negative() {
+                let sentence = format!("{fen} fen for {line}; an amount is ≥ 0");
+                return Err(Refusal::new(Code::EvidenceInvalid, sentence));
+            }
+            sum.add(*line, *fen)?;
+        }
+        Ok(sum)
+    };
+    match says {
+        Says::Invoiced(more) => sums.invoiced.add_all(&lines(more)?)?,
+        Says::Paid(more) => sums.paid.add_all(&lines(more)?)?,
+        Says::Contract(amount) => sums.contract = Some(lines(amount)?),
+        Says::Approved(amount) => sums.approved = Some(lines(amount)?),
+        Says::Accepted => sums.accepted = true,
+        Says::UseProven => sums.use_proven = true,
+        Says::Decided(claim, fen) => {
+            let slot = sums
+                .decided
+                .get_mut(usize::from(*claim))
+                .filter(|_| !fen.is_negative());
+            let slot = slot.ok_or_else(|| {
+                Refusal::new(Code::OrderClaims, "the order has no such claim").with("claim", claim)
+            })?;
+            *slot = Some(*fen);
+        }
+    }
+    Ok(())
+}

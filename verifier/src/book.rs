@@ -8,22 +8,29 @@ pub mod command;
 pub mod decide;
 pub mod entry;
 pub mod found;
+pub mod issuing;
 pub mod matter;
+pub mod ordering;
+pub mod quote;
 pub mod scope;
 pub mod state;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::id::{
-    ActorId, DatasetId, DocumentDigest, FundId, OfferId, OrderId, PartyId, ProgrammeId, Sha256Hash,
-    SiteId,
+    ActorId, BatchId, CaseId, DatasetId, DocumentDigest, FundId, OfferId, OrderId, PartyId,
+    ProgrammeId, Sha256Hash, SiteId, VoucherId,
 };
+use crate::programme::Programme;
 use crate::refusal::{Code, Refusal};
 use crate::settlement::Money;
 use crate::signature::Kid;
 use crate::time::{Timestamp, UtcOffset};
 use entry::Entry;
 use scope::Scope;
+use state::batch::Batch;
+use state::case::Case;
 use state::dataset::{Dataset, Version};
 use state::fact::Facts;
 use state::fund::Fund;
@@ -112,6 +119,14 @@ pub struct Book {
     pub versions: BTreeMap<DocumentDigest, Version>,
     /// The orders.
     pub orders: BTreeMap<OrderId, Order>,
+    /// The contract that a voucher was issued for.
+    pub voucher_contracts: BTreeMap<VoucherId, DocumentDigest>,
+    /// The cases.
+    pub cases: BTreeMap<CaseId, Case>,
+    /// Who has decided cases of which programme: nobody also pays there.
+    pub deciders: BTreeSet<(ProgrammeId, ActorId)>,
+    /// The payout batches.
+    pub batches: BTreeMap<BatchId, Batch>,
     /// Balances, counters, vouchers, orders' money, batches.
     pub money: Money,
     /// The number of entries in each scope.
@@ -156,6 +171,28 @@ impl Book {
             Refusal::new(Code::ProgrammeMissing, "no such programme is enacted")
                 .with("programme", id)
         })
+    }
+
+    /// Finds the version of a programme that a voucher or claim pins, by its place from 0.
+    /// # Errors
+    /// `programme.missing`
+    pub fn pinned(&self, id: &ProgrammeId, place: usize) -> Result<Arc<Programme>, Refusal> {
+        let version = self.programme(id)?.versions.get(place);
+        version
+            .map(|version| Arc::clone(&version.programme))
+            .ok_or_else(|| {
+                Refusal::new(Code::ProgrammeMissing, "no such version is enacted")
+                    .with("programme", id)
+            })
+    }
+
+    /// Finds an order.
+    /// # Errors
+    /// `order.unknown`
+    pub fn order(&self, order: OrderId) -> Result<&Order, Refusal> {
+        self.orders
+            .get(&order)
+            .ok_or_else(|| Refusal::new(Code::OrderUnknown, "no such order").with("order", order))
     }
 
     /// What entry 0 settled.

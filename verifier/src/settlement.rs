@@ -178,12 +178,18 @@ impl Money {
     }
 
     /// Puts a programme in force; earlier vouchers and orders keep the version that they were made under.
-    pub fn enact(&mut self, programme: Programme) {
+    pub fn enact(&mut self, programme: impl Into<Arc<Programme>>) {
+        let programme = programme.into();
         let versions = self
             .programmes
             .entry(programme.header.id.clone())
             .or_default();
-        versions.push(Arc::new(programme));
+        versions.push(programme);
+    }
+
+    /// All vouchers.
+    pub fn vouchers(&self) -> impl Iterator<Item = (VoucherId, &Voucher)> {
+        self.vouchers.iter().map(|(id, voucher)| (*id, voucher))
     }
 
     /// Finds a voucher.

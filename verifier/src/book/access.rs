@@ -9,7 +9,7 @@ use crate::refusal::{Code, Refusal};
 #[must_use]
 pub const fn roles(kind: Kind) -> &'static [Role] {
     use Kind as K;
-    use Role::{Exchange, Funder, Office, Provider, Vendor};
+    use Role::{Buyer, Exchange, Finance, Funder, Office, Provider, Vendor};
     match kind {
         K::OpenExchange
         | K::AdmitParty
@@ -20,6 +20,18 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RegisterKey
         | K::RevokeKey => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
+        // What time alone does; the exchange's timers ask it.
+        K::ExpireVoucher | K::ExpireOrder => &[Exchange],
+        K::IssueVoucher | K::RevokeVoucher | K::DecideCase => &[Office],
+        K::PlaceOrder | K::AmendOrder | K::OpenCase | K::WithdrawCase => &[Buyer],
+        K::CancelOrder | K::CloseOrder => &[Buyer, Provider, Vendor],
+        K::CloseStatement => &[Exchange, Finance],
+        K::InstructPayout
+        | K::ExecutePayout
+        | K::ReturnPayout
+        | K::MakeClawback
+        | K::ReceiveRecovery
+        | K::WriteOff => &[Finance],
         K::OpenFund | K::AppropriateFund | K::LapseFund => &[Funder],
         K::EnactProgramme | K::AmendProgramme | K::CloseProgramme | K::PublishProviderList => {
             &[Office]

@@ -3,13 +3,18 @@
 //! Nothing is decided here: an entry says all that is needed, so that a start replays it without deciding again.
 
 mod fund;
+mod order;
 mod party;
+mod payout;
 mod programme;
 mod supply;
+mod voucher;
 
-use crate::book::command::Command;
+use crate::book::command::{CancelOrder, CloseOrder, Command, ExpireOrder};
 use crate::book::entry::Entry;
 use crate::book::{Book, COMMAND_MEMORY_SECONDS, Inconsistency, Remembered};
+use crate::settlement::Outcome;
+use crate::settlement::voucher::VoucherEnd;
 
 /// Applies the next entry.
 pub(super) fn apply(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
@@ -44,7 +49,7 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::RecordFact(asked) => party::record_fact(book, entry, asked),
         Command::WithdrawFact(asked) => book.facts.withdraw(asked.subject, asked.name),
         Command::OpenFund(asked) => fund::open(book, entry, asked),
-        Command::AppropriateFund(_) | Command::LapseFund(_) => {}
+        Command::AppropriateFund(_) | Command::LapseFund(_) => fund::moved(book, entry)?,
         Command::EnactProgramme(asked) => programme::enact(book, entry, asked)?,
         Command::AmendProgramme(asked) => programme::amend(book, entry, asked)?,
         Command::CloseProgramme(asked) => programme::close(book, entry, asked),
@@ -58,13 +63,30 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::AssessDataset(asked) => supply::assess_dataset(book, entry, asked),
         Command::WithdrawDataset(asked) => supply::withdraw_dataset(book, asked),
         Command::RecallDataset(asked) => supply::recall_dataset(book, entry, asked),
+        Command::IssueVoucher(asked) => voucher::issue(book, entry, asked)?,
+        Command::ExpireVoucher(asked) => {
+            voucher::end(book, entry, asked.voucher, VoucherEnd::Expired)?;
+        }
+        Command::RevokeVoucher(asked) => {
+            voucher::end(book, entry, asked.voucher, VoucherEnd::Revoked)?;
+        }
+        Command::PlaceOrder(asked) => order::place(book, entry, asked)?,
+        Command::AmendOrder(asked) => order::amend(book, entry, asked)?,
+        Command::CancelOrder(CancelOrder { order })
+        | Command::CloseOrder(CloseOrder { order })
+        | Command::ExpireOrder(ExpireOrder { order }) => order::end(book, entry, *order)?,
+        Command::OpenCase(asked) => voucher::open_case(book, entry, asked)?,
+        Command::DecideCase(asked) => voucher::decide_case(book, entry, asked)?,
+        Command::WithdrawCase(asked) => voucher::withdraw_case(book, asked.case),
+        Command::CloseStatement(asked) => payout::close_statement(book, entry, asked)?,
+        Command::InstructPayout(asked) => payout::instruct(book, entry, asked)?,
+        Command::ExecutePayout(asked) => payout::execute(book, entry, asked.batch)?,
+        Command::ReturnPayout(asked) => payout::give_back(book, entry, asked.batch)?,
+        Command::MakeClawback(asked) => payout::claw_back(book, entry, asked)?,
+        Command::ReceiveRecovery(asked) => payout::recover(book, entry, asked)?,
+        Command::WriteOff(asked) => payout::write_off(book, entry, asked)?,
     }
-    book.money
-        .post(&entry.postings, &entry.counters)
-        .map_err(|fault| Inconsistency {
-            seq: entry.seq,
-            sentence: fault.to_string(),
-        })
+    Ok(())
 }
 
 fn count_scopes(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
@@ -106,10 +128,19 @@ fn remember(book: &mut Book, entry: &Entry) {
 }
 
 /// A member that `decide` always writes for this type of entry.
-fn written<T: Copy>(entry: &Entry, member: Option<T>, name: &str) -> Result<T, Inconsistency> {
-    let sentence = || format!("found has no {name}");
-    member.ok_or_else(|| Inconsistency {
-        seq: entry.seq,
-        sentence: sentence(),
+fn written<T>(entry: &Entry, member: Option<T>, name: &str) -> Result<T, Inconsistency> {
+    member.ok_or_else(|| entry.contradicts(&format!("there is no {name}")))
+}
+
+/// What an act of the money machine did, as the entry says it.
+fn outcome<F: Clone>(
+    entry: &Entry,
+    found: Option<&F>,
+    name: &str,
+) -> Result<Outcome<F>, Inconsistency> {
+    Ok(Outcome {
+        postings: entry.postings.clone(),
+        counters: entry.counters.clone(),
+        found: written(entry, found, name)?.clone(),
     })
 }

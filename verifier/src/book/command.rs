@@ -12,6 +12,7 @@ use crate::id::{
 };
 use crate::money::{BasisPoints, Fen};
 use crate::programme::Settlement;
+use crate::programme::schema::{Cause, EvidenceKind, Line};
 use crate::receipt::KeyUse;
 use crate::receipt::Signed;
 use crate::region::Region;
@@ -478,8 +479,6 @@ payload! {
     }
     /// Closes a settlement period of a party: earned → payable, then netting.
     CloseStatement {
-        /// Under which programme.
-        programme: ProgrammeId,
         /// Whose.
         party: PartyId,
         /// Which period.
@@ -503,9 +502,6 @@ payload! {
     ReturnPayout {
         /// Which batch.
         batch: BatchId,
-        /// Whose; all of the batch if empty.
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        parties: Vec<PartyId>,
     }
     /// Takes back what was paid without right.
     MakeClawback {
@@ -514,7 +510,7 @@ payload! {
         /// Of which claim.
         claim: u8,
         /// Why.
-        cause: ClawbackCause,
+        cause: Cause,
         /// How much of what was granted and paid, where the programme leaves it unknown.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         share_bp: Option<BasisPoints>,
@@ -621,62 +617,6 @@ pub enum Billing {
     Metered,
     /// Reserved cards × covered seconds.
     Reserved,
-}
-
-/// A document's kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum EvidenceKind {
-    /// The contract, with its amount.
-    Contract,
-    /// An invoice: amounts add up.
-    Invoice,
-    /// A payment: amounts add up.
-    Payment,
-    /// Any other document: recorded, moves nothing.
-    Other,
-}
-
-/// A line of money (DESIGN §4.4).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Line {
-    /// GPU time: all metered money.
-    GpuRent,
-    /// Storage.
-    Storage,
-    /// Network.
-    Network,
-    /// Security services.
-    Security,
-    /// Adaptation support.
-    Adaptation,
-    /// Calls of a third party's model.
-    LlmApi,
-    /// A private deployment of a third party's model.
-    PrivateLlm,
-    /// Domestic servers.
-    DomesticServers,
-    /// A dataset.
-    Dataset,
-}
-
-/// Why money is taken back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ClawbackCause {
-    /// False statements.
-    Fraud,
-    /// The holder left the place.
-    Relocation,
-    /// Used for something else.
-    Purpose,
-    /// The thing bought was defective.
-    Defect,
-    /// Paid too much.
-    Overpayment,
-    /// The key was not its owner's.
-    Compromise,
 }
 
 /// What a case is about.
@@ -787,6 +727,9 @@ commands! {
     AmendProgramme(AmendProgramme) = "programme.amended",
     CloseProgramme(CloseProgramme) = "programme.closed",
     PublishProviderList(PublishProviderList) = "provider_list.published",
+    IssueVoucher(IssueVoucher) = "voucher.issued",
+    ExpireVoucher(ExpireVoucher) = "voucher.expired",
+    RevokeVoucher(RevokeVoucher) = "voucher.revoked",
     RegisterSite(RegisterSite) = "site.registered",
     UpdateSite(UpdateSite) = "site.updated",
     ShareCapacity(ShareCapacity) = "capacity.shared",
@@ -796,6 +739,21 @@ commands! {
     AssessDataset(AssessDataset) = "dataset.assessed",
     WithdrawDataset(WithdrawDataset) = "dataset.withdrawn",
     RecallDataset(RecallDataset) = "dataset.recalled",
+    PlaceOrder(PlaceOrder) = "order.placed",
+    AmendOrder(AmendOrder) = "order.amended",
+    CancelOrder(CancelOrder) = "order.cancelled",
+    CloseOrder(CloseOrder) = "order.closed",
+    ExpireOrder(ExpireOrder) = "order.expired",
+    OpenCase(OpenCase) = "case.opened",
+    DecideCase(DecideCase) = "case.decided",
+    WithdrawCase(WithdrawCase) = "case.withdrawn",
+    CloseStatement(CloseStatement) = "statement.closed",
+    InstructPayout(InstructPayout) = "payout.instructed",
+    ExecutePayout(ExecutePayout) = "payout.executed",
+    ReturnPayout(ReturnPayout) = "payout.returned",
+    MakeClawback(MakeClawback) = "clawback.made",
+    ReceiveRecovery(ReceiveRecovery) = "recovery.received",
+    WriteOff(WriteOff) = "writeoff.made",
 }
 
 #[cfg(test)]

@@ -1,12 +1,16 @@
 //! `decide`: one match, one line a command (DESIGN §4). Reads the book, never writes it.
 
+pub(in crate::book) mod case;
 mod dataset;
 mod fact;
 mod fund;
 mod key;
+pub(in crate::book) mod order;
 mod party;
+mod payout;
 mod programme;
 mod supply;
+mod voucher;
 
 use crate::book::Book;
 use crate::book::access;
@@ -110,6 +114,24 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::AssessDataset(asked) => dataset::assess(&case, asked),
         Command::WithdrawDataset(asked) => dataset::withdraw(&case, asked),
         Command::RecallDataset(asked) => dataset::recall(&case, asked),
+        Command::IssueVoucher(asked) => voucher::issue(&case, asked),
+        Command::ExpireVoucher(asked) => voucher::expire(&case, asked),
+        Command::RevokeVoucher(asked) => voucher::revoke(&case, asked),
+        Command::PlaceOrder(asked) => order::place(&case, asked),
+        Command::AmendOrder(asked) => order::amend(&case, asked),
+        Command::CancelOrder(asked) => order::cancel(&case, asked),
+        Command::CloseOrder(asked) => order::close(&case, asked),
+        Command::ExpireOrder(asked) => order::expire(&case, asked),
+        Command::OpenCase(asked) => case::open(&case, asked),
+        Command::DecideCase(asked) => case::decide(&case, asked),
+        Command::WithdrawCase(asked) => case::withdraw(&case, asked),
+        Command::CloseStatement(asked) => payout::close_statement(&case, asked),
+        Command::InstructPayout(asked) => payout::instruct(&case, asked),
+        Command::ExecutePayout(asked) => payout::execute(&case, asked),
+        Command::ReturnPayout(asked) => payout::give_back(&case, asked),
+        Command::MakeClawback(asked) => payout::claw_back(&case, asked),
+        Command::ReceiveRecovery(asked) => payout::recover(&case, asked),
+        Command::WriteOff(asked) => payout::write_off(&case, asked),
     }?;
     case.entry(decision)
 }

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use crate::book::Inconsistency;
 use crate::book::command::{Command, Kind};
 use crate::book::found::Found;
 use crate::book::scope::Scope;
@@ -100,6 +101,14 @@ struct Read<'a> {
 }
 
 impl Entry {
+    /// What contradicts this entry, as the audit reports it.
+    pub(in crate::book) fn contradicts(&self, what: &dyn std::fmt::Display) -> Inconsistency {
+        Inconsistency {
+            seq: self.seq,
+            sentence: what.to_string(),
+        }
+    }
+
     /// Writes the one spelling.
     /// # Errors
     /// `entry.too-large` beyond [`ENTRY_BYTES_MAX`].

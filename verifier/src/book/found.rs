@@ -5,6 +5,19 @@ use serde::{Deserialize, Serialize};
 use crate::id::{
     ActorId, BatchId, CaseId, DatasetId, OfferId, OrderId, PartyId, ProgrammeId, SiteId, VoucherId,
 };
+use crate::money::{BasisPoints, Fen};
+use crate::programme::TraceLine;
+use crate::programme::subsidy::TierChoice;
+use crate::settlement::cap::Holder;
+use crate::settlement::clawback::ClawedBack;
+use crate::settlement::close::Closed;
+use crate::settlement::debt::Repaid;
+use crate::settlement::fund::FundMoved;
+use crate::settlement::payout::{Executed, Instructed, Returned};
+use crate::settlement::period::PeriodClosed;
+use crate::settlement::place::Placed;
+use crate::settlement::statement::Stated;
+use crate::settlement::voucher::{Ended, Issued};
 
 macro_rules! found {
     ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
@@ -42,4 +55,38 @@ found! {
     case: CaseId,
     /// The payout batch that was instructed.
     batch: BatchId,
+    /// What caps and funds must know of the holder.
+    holder: Holder,
+    /// The tiers that apply, by claim as asked (or, in an amendment, in stacking order), then by segment.
+    tiers: Vec<Vec<TierChoice>>,
+    /// Every rule that ran.
+    trace: Vec<TraceLine>,
+    /// The amount that a decision supplied.
+    approved: Fen,
+    /// The share that is clawed back.
+    share: BasisPoints,
+    /// A fund after an appropriation or a lapse.
+    fund_moved: FundMoved,
+    /// A voucher as issued.
+    issued: Issued,
+    /// A voucher as ended.
+    ended: Ended,
+    /// An order as placed.
+    placed: Placed,
+    /// What an order has earned.
+    stated: Stated,
+    /// What an ended order gave back.
+    closed: Closed,
+    /// A closed period.
+    period_closed: PeriodClosed,
+    /// An instructed batch.
+    instructed: Instructed,
+    /// An executed batch.
+    executed: Executed,
+    /// A returned batch.
+    returned: Returned,
+    /// What was taken back.
+    clawed_back: ClawedBack,
+    /// A debt after cash or a write-off.
+    repaid: Repaid,
 }

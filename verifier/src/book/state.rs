@@ -1,5 +1,7 @@
 //! The states of what the book knows, a file a subject.
 
+pub mod batch;
+pub mod case;
 pub mod dataset;
 pub mod fact;
 pub mod fund;

@@ -35,6 +35,16 @@ macro_rules! words {
                 serializer.serialize_str(self.as_str())
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let word = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                Self::parse(&word).ok_or_else(|| {
+                    let known: Vec<_> = Self::ALL.iter().map(|word| word.as_str()).collect();
+                    serde::de::Error::custom(format!("expected one of {}", known.join(", ")))
+                })
+            }
+        }
     )*};
 }
 
@@ -113,7 +123,7 @@ words! {
     Line {
         GpuRent = "gpu_rent", Storage = "storage", Network = "network", Security = "security",
         Adaptation = "adaptation", LlmApi = "llm_api", PrivateLlm = "private_llm",
-        DomesticServers = "domestic_servers",
+        DomesticServers = "domestic_servers", Dataset = "dataset",
     }
     /// Whether amounts include tax.
     Tax { Gross = "gross", Net = "net", }

@@ -18,12 +18,14 @@ pub(super) fn enact(
         despite_status: asked.despite_status,
         ..version(entry, &asked.toml, &asked.settled)?
     };
-    let id = version.programme.header.id.clone();
+    let programme = Arc::clone(&version.programme);
+    let id = programme.header.id.clone();
     let enactment = Enactment {
         office: entry.by,
         versions: vec![version],
         closed: None,
     };
+    book.money.enact(Arc::clone(&programme));
     book.programmes.insert(id, enactment);
     Ok(())
 }
@@ -38,6 +40,7 @@ pub(super) fn amend(
         ..version(entry, &asked.toml, &asked.settled)?
     };
     if let Some(enactment) = book.programmes.get_mut(&asked.programme) {
+        book.money.enact(Arc::clone(&version.programme));
         enactment.versions.push(version);
     }
     Ok(())

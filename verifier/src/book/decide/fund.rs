@@ -6,10 +6,10 @@ use crate::book::found::Found;
 use crate::book::scope::Scope;
 use crate::book::state::fund::Fund;
 use crate::id::FundId;
-use crate::ledger::{Account, Postings};
-use crate::money::Fen;
 use crate::refusal::{Code, Refusal};
 use crate::region::Region;
+use crate::settlement::Outcome;
+use crate::settlement::fund::{FundMove, FundMoved};
 
 /// Opens a fund of one's own.
 pub(super) fn open(case: &Case<'_>, asked: &OpenFund) -> Result<Decision, Refusal> {
@@ -42,64 +42,51 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenFund) -> Result<Decision, Refusa
 
 /// treasury → fund.
 pub(super) fn appropriate(case: &Case<'_>, asked: &AppropriateFund) -> Result<Decision, Refusal> {
-    let treasury = own_fund(case, &asked.fund, asked.fen)?;
-    let postings = transfer(treasury, Account::Fund(asked.fund.clone()), asked.fen)?;
-    case.moved(&asked.fund, postings)
+    check_owner(case, &asked.fund)?;
+    let ask = FundMove {
+        fund: asked.fund.clone(),
+        fen: asked.fen,
+    };
+    moved(case, &asked.fund, case.book.money.appropriate(&ask)?)
 }
 
 /// fund → treasury, of what is free.
 pub(super) fn lapse(case: &Case<'_>, asked: &LapseFund) -> Result<Decision, Refusal> {
-    let treasury = own_fund(case, &asked.fund, asked.fen)?;
-    let free = case.book.money.balance(&Account::Fund(asked.fund.clone()));
-    if free < asked.fen {
-        return Err(Refusal::new(
-            Code::FundExhausted,
-            format!(
-                "{free} fen are free, {} cannot lapse; lapse at most what is free",
-                asked.fen
-            ),
-        ));
-    }
-    let postings = transfer(Account::Fund(asked.fund.clone()), treasury, asked.fen)?;
-    case.moved(&asked.fund, postings)
+    check_owner(case, &asked.fund)?;
+    let ask = FundMove {
+        fund: asked.fund.clone(),
+        fen: asked.fen,
+    };
+    moved(case, &asked.fund, case.book.money.lapse(&ask)?)
 }
 
-fn transfer(from: Account, to: Account, fen: Fen) -> Result<Postings, Refusal> {
-    // Two legs of one fund that cancel: only their size can be wrong.
-    Postings::sum([(from, fen.negated()), (to, fen)])
-        .map_err(|fault| Refusal::new(Code::AmountOverflow, fault.to_string()))
+fn moved(case: &Case<'_>, fund: &FundId, outcome: Outcome<FundMoved>) -> Result<Decision, Refusal> {
+    let scopes = case.fund_scopes(fund, case.book.fund(fund)?.region);
+    let found = Found {
+        fund_moved: Some(outcome.found),
+        ..Found::default()
+    };
+    Ok(Decision {
+        found,
+        postings: outcome.postings,
+        counters: outcome.counters,
+        scopes,
+    })
 }
 
-fn own_fund(case: &Case<'_>, fund: &FundId, fen: Fen) -> Result<Account, Refusal> {
-    let state = case.book.fund(fund)?;
-    if state.owner != case.request.by {
-        return Err(Refusal::new(
-            Code::FundFunder,
-            "only its funder moves a fund's appropriation",
-        ));
+fn check_owner(case: &Case<'_>, fund: &FundId) -> Result<(), Refusal> {
+    if case.book.fund(fund)?.owner == case.request.by {
+        return Ok(());
     }
-    if fen <= Fen::ZERO {
-        return Err(Refusal::new(
-            Code::RequestMalformed,
-            "the amount is not above 0 fen",
-        ));
-    }
-    Ok(Account::Treasury(state.funder.clone(), fund.clone()))
+    Err(Refusal::new(
+        Code::FundFunder,
+        "only its funder moves a fund's appropriation",
+    ))
 }
 
 impl Case<'_> {
-    fn moved(&self, fund: &FundId, postings: Postings) -> Result<Decision, Refusal> {
-        let region = self.book.fund(fund)?.region;
-        let scopes = self.fund_scopes(fund, region);
-        Ok(Decision {
-            found: Found::default(),
-            postings,
-            scopes,
-            ..Decision::default()
-        })
-    }
-
-    fn fund_scopes(&self, fund: &FundId, region: Option<Region>) -> Vec<Scope> {
+    /// A fund and the region whose regulator sees it.
+    pub(super) fn fund_scopes(&self, fund: &FundId, region: Option<Region>) -> Vec<Scope> {
         let mut scopes = vec![Scope::Fund(fund.clone())];
         scopes.extend(region.map(Scope::Region));
         scopes

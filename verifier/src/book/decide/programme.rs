@@ -230,6 +230,31 @@ impl Case<'_> {
         )
     }
 
+    /// The rules in force of a programme that is not closed.
+    pub(super) fn open_programme<'b>(
+        &self,
+        enactment: &'b Enactment,
+    ) -> Result<&'b Programme, Refusal> {
+        let current = enactment.current().filter(|_| enactment.closed.is_none());
+        current
+            .map(|(_, version)| &*version.programme)
+            .ok_or_else(|| {
+                Refusal::new(
+                    Code::ProgrammeClosed,
+                    "the programme is closed to new vouchers and orders",
+                )
+            })
+    }
+
+    /// Who sees what happens under the version that a voucher or claim pins.
+    pub(super) fn pinned_scopes(
+        &self,
+        id: &ProgrammeId,
+        place: usize,
+    ) -> Result<Vec<Scope>, Refusal> {
+        Ok(self.programme_scopes(&*self.book.pinned(id, place)?))
+    }
+
     /// Who sees what happens under a programme.
     pub(super) fn programme_scopes(&self, programme: &Programme) -> Vec<Scope> {
         let funds = programme

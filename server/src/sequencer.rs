@@ -232,7 +232,7 @@ impl Sequencer {
         };
         if self.shelf.blocking_read().is_none() {
             // Readers are told to come back meanwhile: they do not wait for the replay.
-            let loaded = Loaded::replay(&mut db)?;
+            let loaded = Loaded::replay(&self.store, &mut db)?;
             *self.shelf.blocking_write() = Some(loaded);
         }
         Ok(db)

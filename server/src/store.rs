@@ -15,10 +15,13 @@ use diesel::r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection as _
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// Connections for readers. The sequencer and the publisher hold one of their own, see [`Store::dedicated`].
 const POOL_MAX: u32 = 8;
+/// How often SQLite's write-ahead log is copied into its file.
+const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 /// How long a reader waits for a connection of the pool.
 const POOL_WAIT: Duration = Duration::from_secs(10);
 
@@ -124,6 +127,8 @@ pub type Pooled = PooledConnection<Manager>;
 pub struct Store {
     address: Address,
     pool: Pool<Manager>,
+    /// Ends the background work when the store is dropped.
+    _background: Option<SyncSender<()>>,
     /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
     _lock: Option<File>,
 }
@@ -151,9 +156,14 @@ impl Store {
             .test_on_check_out(matches!(address, Address::Postgres(_)))
             .build(Manager(address.clone()))
             .map_err(|fault| StoreFault::Pool(fault.to_string()))?;
+        let background = match &address {
+            Address::Sqlite(_) => Some(checkpoint_in_background(address.clone())?),
+            Address::Postgres(_) => None,
+        };
         Ok(Self {
             address,
             pool,
+            _background: background,
             _lock: lock,
         })
     }
@@ -178,6 +188,29 @@ impl Store {
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
+    }
+}
+
+/// Copies the write-ahead log into the file every now and then, so that commits seldom have to. Ends when the sender is dropped.
+fn checkpoint_in_background(address: Address) -> Result<SyncSender<()>, StoreFault> {
+    let mut db = Db::open(&address)?;
+    let (store, dropped) = sync_channel::<()>(0);
+    let work = move || {
+        while dropped.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Timeout) {
+            if let Err(fault) = db.checkpoint() {
+                tracing::warn!(
+                    error = &fault as &dyn std::error::Error,
+                    "no checkpoint of the write-ahead log"
+                );
+            }
+        }
+    };
+    let spawned = std::thread::Builder::new()
+        .name("checkpoints".to_owned())
+        .spawn(work);
+    match spawned {
+        Ok(_) => Ok(store),
+        Err(fault) => Err(StoreFault::Pool(fault.to_string())),
     }
 }
 

@@ -127,7 +127,7 @@ impl<'a> Batch<'a> {
             Err(refusal) => return Ok(Answer::Refused(refusal)),
         };
         // What `decide` gives and `apply` does not take is a bug, and the book may be half changed.
-        match catch_unwind(AssertUnwindSafe(|| loaded.apply(&entry, &bytes))) {
+        match catch_unwind(AssertUnwindSafe(|| loaded.append(&entry, &bytes))) {
             Ok(Ok(leaf_hash)) => {
                 self.new.push(bytes);
                 Ok(Answer::Appended(Box::new(Committed { entry, leaf_hash })))

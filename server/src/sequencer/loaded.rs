@@ -1,15 +1,27 @@
 //! The book in memory, with the edge of the tree over the same entries: filled from the log, and only from there.
 
+use std::ops::Range;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, available_parallelism};
+
 use tokio::sync::RwLock;
 use verifier::book::Book;
 use verifier::book::entry::Entry;
 use verifier::id::Sha256Hash;
 use verifier::time::Timestamp;
+use verifier::trail::Hash;
 use verifier::trail::tree::{Frontier, leaf_hash};
 
 use super::{Committed, Fault};
-use crate::store::log::{self, Head};
-use crate::store::{Db, StoreFault};
+use crate::store::log::{self, Head, Stored};
+use crate::store::{Db, Store, StoreFault};
+
+/// Entries that are read at once: of the longest, 17 MB.
+const CHUNK: usize = 256;
+/// Threads that read and parse at a start: applying, on one thread, is a third of the work.
+const LANES_MAX: usize = 4;
+/// From how many entries on a start is worth several threads.
+const LANES_FROM: u64 = 2_000;
 
 /// Where readers find the book: as of the last durable entry. Empty while it is loaded anew. The lock is fair: a busy writer
 /// does not starve readers, nor they it.
@@ -32,27 +44,43 @@ impl Loaded {
         }
     }
 
-    /// Replays the whole log.
-    pub(super) fn replay(db: &mut Db) -> Result<Self, Fault> {
+    /// Replays the whole log: parsed on several threads, applied on this one.
+    pub(super) fn replay(store: &Store, db: &mut Db) -> Result<Self, Fault> {
         let mut loaded = Self::empty();
         let head = log::head(db)?;
+        if head.size > LANES_FROM {
+            loaded.replay_lanes(store, head.size)?;
+        }
         loaded.catch_up(db, &head)?;
         tracing::info!(entries = loaded.book.size, "the book is loaded");
         Ok(loaded)
     }
 
+    /// Each lane reads every n-th chunk; taken in turn they are in order.
+    fn replay_lanes(&mut self, store: &Store, size: u64) -> Result<(), Fault> {
+        let count = available_parallelism().map_or(1, |cores| cores.get().min(LANES_MAX));
+        let chunks = usize::try_from(size).map_or(usize::MAX, |size| size.div_ceil(CHUNK));
+        thread::scope(|scope| {
+            let start = |lane| {
+                let (send, receive) = sync_channel(1);
+                scope.spawn(move || read_lane(store, lane..size, count, &send));
+                receive
+            };
+            let lanes: Vec<Receiver<_>> = (0..).step_by(CHUNK).take(count).map(start).collect();
+            // An early end drops the receivers, which ends the lanes.
+            for lane in lanes.iter().cycle().take(chunks) {
+                let chunk: Result<Vec<Ready>, Fault> = lane.recv().unwrap_or(Err(Fault::Unloaded));
+                chunk?.iter().try_for_each(|ready| self.take(ready))?;
+            }
+            Ok(())
+        })
+    }
+
     /// Applies what the log holds up to `head`, and compares the tree: a head that its own entries do not give is no head.
     pub(super) fn catch_up(&mut self, db: &mut Db, head: &Head) -> Result<(), Fault> {
         while self.book.size < head.size {
-            let chunk = log::entries(db, self.book.size..head.size)?;
-            if chunk.is_empty() {
-                return Err(Fault::Log(format!("entry {} is missing", self.book.size)));
-            }
-            for stored in chunk {
-                let entry = Entry::parse_own(&stored.bytes)
-                    .map_err(|refusal| Fault::Spelling(stored.seq, refusal))?;
-                self.apply(&entry, &stored.bytes)?;
-            }
+            let chunk = read(db, self.book.size, head.size)?;
+            chunk.iter().try_for_each(|ready| self.take(ready))?;
         }
         let here = self.head();
         if here == *head {
@@ -62,8 +90,15 @@ impl Loaded {
         Err(Fault::Log(sentence))
     }
 
-    /// Applies the next entry and takes its leaf.
-    pub(super) fn apply(&mut self, entry: &Entry, bytes: &[u8]) -> Result<Sha256Hash, Fault> {
+    /// Applies the next entry, with its leaf.
+    fn take(&mut self, ready: &Ready) -> Result<(), Fault> {
+        self.book.apply(&ready.entry).map_err(Fault::Inconsistent)?;
+        self.edge.append(ready.leaf);
+        Ok(())
+    }
+
+    /// Applies a new entry, and says the hash of its leaf.
+    pub(super) fn append(&mut self, entry: &Entry, bytes: &[u8]) -> Result<Sha256Hash, Fault> {
         self.book.apply(entry).map_err(Fault::Inconsistent)?;
         let leaf = leaf_hash(bytes);
         self.edge.append(leaf);
@@ -77,6 +112,48 @@ impl Loaded {
             root: *self.edge.root().as_bytes(),
             edge: self.edge.to_bytes(),
             at: self.book.last_at.unwrap_or(Timestamp::EPOCH),
+        }
+    }
+}
+
+/// An entry read from the log, with its leaf: ready to be applied.
+struct Ready {
+    entry: Entry,
+    leaf: Hash,
+}
+
+/// Reads the next chunk of the log, none of it missing.
+fn read(db: &mut Db, first: u64, size: u64) -> Result<Vec<Ready>, Fault> {
+    let last = size.min(first.saturating_add(CHUNK as u64));
+    let stored = log::entries(db, first..last)?;
+    if stored.len() as u64 != last - first {
+        return Err(Fault::Log(format!(
+            "an entry of {first} to {last} is missing"
+        )));
+    }
+    let ready = |stored: Stored| {
+        let entry = Entry::parse_own(&stored.bytes);
+        let entry = entry.map_err(|refusal| Fault::Spelling(stored.seq, refusal))?;
+        let leaf = leaf_hash(&stored.bytes);
+        Ok(Ready { entry, leaf })
+    };
+    stored.into_iter().map(ready).collect()
+}
+
+/// Reads one chunk of every `count` on a connection of its own, until the end, a fault, or nobody listens.
+fn read_lane(
+    store: &Store,
+    range: Range<u64>,
+    count: usize,
+    send: &SyncSender<Result<Vec<Ready>, Fault>>,
+) {
+    let mut db = match store.dedicated() {
+        Ok(db) => db,
+        Err(fault) => return drop(send.send(Err(fault.into()))),
+    };
+    for first in range.clone().step_by(CHUNK * count) {
+        if send.send(read(&mut db, first, range.end)).is_err() {
+            return;
         }
     }
 }

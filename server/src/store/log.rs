@@ -3,7 +3,9 @@
 //! This is the only file that writes `entries` and `head`. A writer locks the head first, by writing it, so that writers
 //! wait in line on both databases; readers never wait. Entries are opaque bytes here.
 
+use diesel::pg::Pg;
 use diesel::prelude::*;
+use diesel::query_builder::{AstPass, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary};
 use std::ops::Range;
 use verifier::time::Timestamp;
@@ -122,15 +124,35 @@ fn insert_rows(conn: &mut SqliteConnection, first: i64, new: &[Vec<u8>]) -> Quer
     Ok(())
 }
 
-/// PostgreSQL: one statement with one array a column, so its text and its plan are always the same.
+/// PostgreSQL: one statement with one array a column, so its text is always the same, and it is prepared once.
 fn insert_arrays(conn: &mut PgConnection, first: i64, new: &[Vec<u8>]) -> QueryResult<()> {
-    let seqs: Vec<i64> = (first..).zip(new).map(|(seq, _)| seq).collect();
-    diesel::sql_query("INSERT INTO entries (seq, bytes) SELECT * FROM unnest($1, $2)")
-        .bind::<Array<BigInt>, _>(seqs)
-        .bind::<Array<Binary>, _>(new)
-        .execute(conn)
-        .map(drop)
+    let seqs = (first..).zip(new).map(|(seq, _)| seq).collect();
+    InsertArrays { seqs, bytes: new }.execute(conn).map(drop)
 }
+
+struct InsertArrays<'a> {
+    seqs: Vec<i64>,
+    bytes: &'a [Vec<u8>],
+}
+
+/// The text does not depend on the values: the prepared statement is kept.
+impl QueryId for InsertArrays<'_> {
+    type QueryId = InsertArrays<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}
+
+impl QueryFragment<Pg> for InsertArrays<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+        out.push_sql("INSERT INTO entries (seq, bytes) SELECT * FROM unnest(");
+        out.push_bind_param::<Array<BigInt>, _>(&self.seqs)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<Binary>, _>(self.bytes)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl RunQueryDsl<PgConnection> for InsertArrays<'_> {}
 
 /// The newest committed head.
 /// # Errors

@@ -21,6 +21,7 @@ on_both!(
     a_log_that_was_changed_is_not_served,
     many_callers_get_one_entry_each,
     a_full_queue_says_so_and_takes_nothing,
+    a_long_log_is_replayed_at_a_start,
 );
 
 fn admit(database: &Database, number: u64) -> Request {
@@ -173,6 +174,30 @@ fn a_full_queue_says_so_and_takes_nothing(database: &Database) {
     ));
     desk.close();
     thread.join().unwrap().unwrap();
+}
+
+fn a_long_log_is_replayed_at_a_start(database: &Database) {
+    let mut sequencer = start(database, &clock());
+    let template = admit(database, 0);
+    let request = |number: u64| Request {
+        cmd: Some(Sha256Hash::of(&number.to_be_bytes())),
+        ..template.clone()
+    };
+    for batch in 0..12 {
+        let requests: Vec<_> = (batch * 250..batch * 250 + 250).map(request).collect();
+        sequencer.step(&requests).unwrap();
+    }
+    drop(sequencer);
+    let mut sequencer = start(database, &clock());
+    let outcomes = sequencer.step(&[request(0), request(2_999), request(3_000)]);
+    let seqs: Vec<_> = outcomes.unwrap().iter().map(seq).collect();
+    assert_eq!(seqs, [Some(1), Some(3_000), Some(3_001)]);
+
+    drop(sequencer);
+    database.execute("DELETE FROM entries WHERE seq = 1700");
+    let store = Store::open(database.address.clone()).unwrap();
+    let started = Sequencer::start(Arc::new(store), clock(), Faults::none());
+    assert!(started.is_err_and(|fault| fault.stops_writing()));
 }
 
 /// Servers in turn and at once on one PostgreSQL: one log.

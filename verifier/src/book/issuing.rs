@@ -152,18 +152,35 @@ pub fn holder(
     }
 }
 
-/// Issues by the programme's own computation, or with the amount that a decision supplies.
+/// A voucher about to be issued.
+#[derive(Debug, Clone, Copy)]
+pub struct Issuing<'a> {
+    /// Its id, drawn by the caller.
+    pub voucher: VoucherId,
+    /// When.
+    pub at: Timestamp,
+    /// What it is wished for.
+    pub wish: &'a Wish,
+    /// What the rules say.
+    pub judged: &'a Judged,
+}
+
+/// Issues by the programme's own computation, or with the amount that a decision supplies; says which amount that was.
 /// # Errors
 /// `programme.manual` where the programme leaves an amount to a decision and none was given, and those of
 /// [`crate::settlement::Money::issue`].
 pub fn issue(
     book: &Book,
     programme: &Programme,
-    (voucher, at): (VoucherId, Timestamp),
-    wish: &Wish,
-    judged: &Judged,
+    issuing: Issuing<'_>,
     approved: Option<Fen>,
 ) -> Result<(Outcome<Issued>, Option<Fen>), Refusal> {
+    let Issuing {
+        voucher,
+        at,
+        wish,
+        judged,
+    } = issuing;
     let ask = |amount| Issue {
         voucher,
         programme: wish.programme.clone(),

@@ -3,7 +3,7 @@
 use crate::book::command::{Contract, ExpireVoucher, IssueVoucher, RevokeVoucher};
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::issuing::{self, Wish};
+use crate::book::issuing::{self, Issuing, Wish};
 use crate::book::matter::About;
 use crate::id::VoucherId;
 use crate::money::Fen;
@@ -80,14 +80,13 @@ impl Case<'_> {
         };
         let judged = issuing::judge(self.book, programme, wish, self.env.at, &about)?;
         let unique = issuing::unique(self.book, programme, wish.holder, wish.contract.as_ref())?;
-        let (outcome, decided) = issuing::issue(
-            self.book,
-            programme,
-            (voucher, self.env.at),
+        let issuing = Issuing {
+            voucher,
+            at: self.env.at,
             wish,
-            &judged,
-            approved,
-        )?;
+            judged: &judged,
+        };
+        let (outcome, decided) = issuing::issue(self.book, programme, issuing, approved)?;
         let mut counters = outcome.counters;
         counters.extend(unique);
         let found = Found {

@@ -3,6 +3,7 @@
 pub mod catalogue;
 pub mod clock;
 pub mod config;
+pub mod demo;
 pub mod doctor;
 pub mod faults;
 pub mod http;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use server::clock::Clock;
 use server::config::{Asked, Config, LogFormat};
 use server::faults::Faults;
-use server::{doctor, meter, serve};
+use server::{demo, doctor, meter, serve};
 
 /// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ struct Command {
 enum Action {
     /// Serves an exchange; the first start opens it.
     Serve(Settings),
+    /// Plays a story on an exchange of its own and audits it.
+    Demo(demo::Args),
     /// Turns a scheduler's exports into signed receipts and sends them.
     Meter(meter::Command),
     /// Works on programme files.
@@ -61,6 +63,7 @@ struct Doctor {
 fn main() -> ExitCode {
     let done = match Command::parse().action {
         Action::Serve(settings) => serve(settings),
+        Action::Demo(args) => return demo::run(&args),
         Action::Meter(command) => return meter::run(&command),
         Action::Programme(Programme::Check { file }) => check(&file),
         Action::Doctor(Doctor { access: true, .. }) => {

@@ -10,6 +10,7 @@ mod support;
 mod access;
 mod api;
 mod crash;
+mod demo;
 mod floors;
 mod log;
 mod own;

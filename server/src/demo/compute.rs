@@ -1,0 +1,162 @@
+//! GPU hours: who applies for which voucher, who orders where, and what pays for it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use verifier::id::{CaseId, OrderId, VoucherId};
+
+use super::cast::Cast;
+use super::client::Refusal;
+use super::supply::Supply;
+use super::{Fault, document};
+
+/// On what a claim of an order rests.
+#[derive(Clone, Copy)]
+enum Right {
+    /// A voucher that an office grants on application.
+    Applied {
+        programme: &'static str,
+        office: &'static str,
+    },
+    /// A voucher that an office issues by itself (免申即享).
+    Automatic {
+        programme: &'static str,
+        office: &'static str,
+    },
+    /// A programme without vouchers.
+    Direct { programme: &'static str },
+}
+
+/// One order and what pays for it.
+struct Deal {
+    /// The Slurm account whose jobs it bills.
+    account: &'static str,
+    buyer: &'static str,
+    provider: &'static str,
+    contract_fen: i64,
+    rights: &'static [Right],
+    purpose: Option<&'static str>,
+}
+
+use Right::{Applied, Automatic, Direct};
+
+#[rustfmt::skip]
+const DEALS: &[Deal] = &[
+    // The buyer pays its share, the city the rest to the provider.
+    Deal { account: "acct-a", buyer: "shanghai-models", provider: "east", contract_fen: 2_000_000, purpose: None,
+        rights: &[Applied { programme: "shanghai-compute-2025-press", office: "shanghai" }] },
+    // The buyer pays all and is repaid against invoices.
+    Deal { account: "acct-b", buyer: "beijing-machines", provider: "east", contract_fen: 400_000, purpose: None,
+        rights: &[Applied { programme: "beijing-compute-2023", office: "beijing" }] },
+    // No voucher at all: what was used in the province is repaid in part.
+    Deal { account: "acct-c", buyer: "jinan-laboratory", provider: "east", contract_fen: 300_000, purpose: None,
+        rights: &[Direct { programme: "shandong-compute-2025" }] },
+    // Province and city pay one to one, and the city's own voucher comes on top.
+    Deal { account: "acct-d", buyer: "zhengzhou-medicine", provider: "west-a", contract_fen: 500_000, purpose: None,
+        rights: &[
+            Automatic { programme: "henan-compute-2023", office: "henan" },
+            Applied { programme: "zhengzhou-compute-2024", office: "zhengzhou" },
+        ] },
+    Deal { account: "acct-e", buyer: "chengdu-institute", provider: "west-a", contract_fen: 250_000, purpose: None,
+        rights: &[Applied { programme: "chengdu-compute-2025", office: "chengdu" }] },
+    // A start-up: 60 %, for training alone.
+    Deal { account: "acct-f", buyer: "shenzhen-robots", provider: "west-b", contract_fen: 60_000, purpose: Some("llm_training"),
+        rights: &[Applied { programme: "shenzhen-training-2024", office: "shenzhen" }] },
+    Deal { account: "acct-g", buyer: "chengdu-institute", provider: "west-b", contract_fen: 40_000, purpose: None,
+        rights: &[Applied { programme: "chengdu-compute-2025", office: "chengdu" }] },
+];
+
+/// The segment of every order: half a year from 1 September, local time.
+const FROM: &str = "2026-08-31T16:00:00Z";
+const TO: &str = "2027-02-28T16:00:00Z";
+
+/// The orders by the Slurm account that they bill.
+pub(super) type Orders = BTreeMap<&'static str, OrderId>;
+
+/// The contract behind a deal, as the parties state it.
+fn contract(deal: &Deal) -> Value {
+    let text = format!(
+        "contract {}: {} rents of {}",
+        deal.account, deal.buyer, deal.provider
+    );
+    json!({
+        "digest": document(&text), "fen": deal.contract_fen, "signed_on": "2026-08-28",
+        "from": "2026-09-01", "to": "2027-02-28",
+    })
+}
+
+/// Has every voucher issued and every order placed.
+pub(super) fn order(cast: &Cast, supply: &Supply) -> Result<(Orders, Vec<Refusal>), Fault> {
+    let mut orders = Orders::new();
+    let mut refusals = Vec::new();
+    for deal in DEALS {
+        let mut claims = Vec::new();
+        for right in deal.rights {
+            claims.push(claim(cast, deal, *right)?);
+        }
+        let site = supply.site(deal.provider)?;
+        let mut asked = json!({
+            "seller": cast.id(deal.provider)?, "contract": contract(deal), "claims": claims,
+            "segments": [{ "offer": site.offer, "from": FROM, "to": TO }],
+        });
+        if let Some(purpose) = deal.purpose {
+            asked["purpose"] = json!(purpose);
+        }
+        let placed = cast.client(deal.buyer)?.ask("/v1/orders", &asked)?;
+        orders.insert(deal.account, placed.found("order")?);
+    }
+    refusals.push(apply_twice(cast)?);
+    Ok((orders, refusals))
+}
+
+fn claim(cast: &Cast, deal: &Deal, right: Right) -> Result<Value, Fault> {
+    match right {
+        Direct { programme } => Ok(json!({ "programme": programme })),
+        Automatic { programme, office } => {
+            let asked = json!({
+                "programme": programme, "holder": cast.id(deal.buyer)?, "contract": contract(deal),
+            });
+            let issued = cast.client(office)?.ask("/v1/vouchers", &asked)?;
+            let voucher: VoucherId = issued.found("voucher")?;
+            Ok(json!({ "voucher": voucher }))
+        }
+        Applied { programme, office } => {
+            let subject = json!({ "programme": programme, "contract": contract(deal) });
+            let voucher = apply(cast, deal.buyer, office, (subject, None))?;
+            Ok(json!({ "voucher": voucher }))
+        }
+    }
+}
+
+/// A buyer applies and an office grants: the decision makes the voucher.
+pub(super) fn apply(
+    cast: &Cast,
+    buyer: &str,
+    office: &str,
+    (application, approved_fen): (Value, Option<i64>),
+) -> Result<VoucherId, Fault> {
+    let asked = json!({ "subject": { "application": application } });
+    let opened = cast.client(buyer)?.ask("/v1/cases", &asked)?;
+    let case: CaseId = opened.found("case")?;
+    let basis = document(&format!("decision on case {case}"));
+    let mut decision = json!({ "case": case, "approved": true, "basis": basis });
+    if let Some(fen) = approved_fen {
+        decision["approved_fen"] = json!(fen);
+    }
+    cast.client(office)?
+        .ask("/v1/cases/decide", &decision)?
+        .found("voucher")
+}
+
+/// Beijing: one contract, one voucher.
+fn apply_twice(cast: &Cast) -> Result<Refusal, Fault> {
+    let deal = DEALS.iter().find(|deal| deal.account == "acct-b");
+    let deal = deal.ok_or_else(|| Fault::Story("no deal of acct-b".into()))?;
+    let subject = json!({ "programme": "beijing-compute-2023", "contract": contract(deal) });
+    cast.client(deal.buyer)?.ask_in_vain(
+        "/v1/cases",
+        &json!({ "subject": { "application": subject } }),
+        "apply a second time for a contract that has its voucher",
+        "programme.unique",
+    )
+}

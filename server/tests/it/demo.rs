@@ -1,0 +1,120 @@
+//! The demo, as whoever clones the project runs it: the program itself, its page, its files.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use verifier::audit::{Depth, Files, Report, Verdict, audit};
+use verifier::trail::policy::Policy;
+
+/// How many bytes of each file are flipped, evenly spread; the whole file is audited anew each time.
+const FLIPS: usize = 5;
+
+fn demo(data: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quan"));
+    command.args(["demo", "--once", "--data"]).arg(data);
+    command.output().unwrap()
+}
+
+/// The files of a trail, held in memory, so that one of them can be damaged.
+#[derive(Clone)]
+struct Trail(Vec<(String, Vec<u8>)>);
+
+impl Trail {
+    fn read(root: &Path) -> Self {
+        let (mut files, mut waiting) = (Vec::new(), vec![(root.to_owned(), String::new())]);
+        while let Some((path, prefix)) = waiting.pop() {
+            for item in fs::read_dir(&path).unwrap() {
+                let item = item.unwrap();
+                let name = format!("{prefix}{}", item.file_name().to_str().unwrap());
+                match fs::read_dir(item.path()) {
+                    Ok(_) => waiting.push((item.path(), format!("{name}/"))),
+                    Err(_) => files.push((name, fs::read(item.path()).unwrap())),
+                }
+            }
+        }
+        Self(files)
+    }
+
+    fn audit(&mut self, policy: &Policy) -> Report {
+        audit(self, policy, Depth::Decisions).unwrap()
+    }
+}
+
+impl Files for Trail {
+    type Fault = std::convert::Infallible;
+
+    fn names(&mut self) -> Result<Vec<String>, Self::Fault> {
+        Ok(self.0.iter().map(|(name, _)| name.clone()).collect())
+    }
+
+    fn read(&mut self, name: &str, _limit: usize) -> Result<Option<Vec<u8>>, Self::Fault> {
+        let file = self.0.iter().find(|(its, _)| its == name);
+        Ok(file.map(|(_, bytes)| bytes.clone()))
+    }
+}
+
+fn policy(data: &Path) -> Policy {
+    Policy::parse(&fs::read(data.join("policy.txt")).unwrap()).unwrap()
+}
+
+#[test]
+fn the_demo_agrees_with_its_own_trail_and_any_flipped_byte_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let data: PathBuf = folder.path().join("demo");
+    let played = demo(&data);
+    let page = String::from_utf8(played.stdout).unwrap();
+    let faults = String::from_utf8_lossy(&played.stderr).into_owned();
+    assert!(played.status.success(), "{faults}\n{page}");
+
+    let (mut trail, policy) = (Trail::read(&data.join("trail")), policy(&data));
+    let report = trail.audit(&policy);
+    assert_eq!(report.verdict, Verdict::Agree, "{:?}", report.differences);
+    assert!(page.contains("Audit of the trail's files: agree"), "{page}");
+    assert!(page.contains(&format!("  {} entries, ", report.entries)));
+    assert!(page.contains(report.root.as_deref().unwrap()));
+    for fund in &report.funds {
+        let row = page
+            .lines()
+            .find(|line| line.trim_start().starts_with(fund.fund.as_str()));
+        let row = row.unwrap_or_else(|| panic!("{} is not on the page", fund.fund));
+        let appropriated = fund.fen.get("treasury").copied().unwrap_or(0);
+        assert!(row.contains(&yuan(-appropriated)), "{row}");
+    }
+    flip(&trail, &policy);
+}
+
+/// Whatever byte is changed, the audit differs: already at the files, before anything is decided again.
+fn flip(trail: &Trail, policy: &Policy) {
+    for place in 0..trail.0.len() {
+        let (name, length) = (trail.0[place].0.clone(), trail.0[place].1.len());
+        for sample in 0..FLIPS {
+            let at = sample * length.saturating_sub(1) / (FLIPS - 1);
+            let mut damaged = trail.clone();
+            damaged.0[place].1[at] ^= 1;
+            let report = audit(&mut damaged, policy, Depth::Trail).unwrap();
+            assert_eq!(report.verdict, Verdict::Differ, "{name}, byte {at}");
+        }
+    }
+}
+
+/// Fen as the page writes them.
+fn yuan(fen: i64) -> String {
+    let (whole, part) = ((fen / 100).to_string(), fen % 100);
+    let places = (0..whole.len()).filter(|at| *at > 0 && (whole.len() - at).is_multiple_of(3));
+    let mut text = whole.clone();
+    for at in places.collect::<Vec<_>>().into_iter().rev() {
+        text.insert(at, ',');
+    }
+    format!("{text}.{part:02}")
+}
+
+#[test]
+fn a_folder_that_is_not_empty_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("mine.txt"), "mine").unwrap();
+    let refused = demo(folder.path());
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("is not empty"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}

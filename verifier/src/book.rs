@@ -31,6 +31,7 @@ use entry::Entry;
 use scope::Scope;
 use state::batch::Batch;
 use state::case::Case;
+use state::chain::{Chain, Dealings, Runs};
 use state::dataset::{Dataset, Version};
 use state::fact::Facts;
 use state::fund::Fund;
@@ -127,6 +128,14 @@ pub struct Book {
     pub deciders: BTreeSet<(ProgrammeId, ActorId)>,
     /// The payout batches.
     pub batches: BTreeMap<BatchId, Batch>,
+    /// The accepted receipts by order and issuer.
+    pub chains: BTreeMap<(OrderId, PartyId), Chain>,
+    /// What orders' receipts come to, besides money.
+    pub dealings: BTreeMap<OrderId, Dealings>,
+    /// Scheduler runs and the one order of each.
+    pub runs: Runs,
+    /// Accepted data orders by buyer and version, until use is proven.
+    pub licences: BTreeMap<(PartyId, DocumentDigest), BTreeSet<OrderId>>,
     /// Balances, counters, vouchers, orders' money, batches.
     pub money: Money,
     /// The number of entries in each scope.

@@ -38,6 +38,10 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         }
         K::RegisterSite | K::UpdateSite | K::ShareCapacity => &[Exchange, Provider],
         K::PublishOffer | K::WithdrawOffer => &[Provider],
+        K::AcceptReceipt => &[Exchange, Provider, Vendor],
+        K::GiveAcceptance => &[Exchange, Buyer],
+        K::DeemAcceptance => &[Exchange],
+        K::RecordEvidence => &[Office, Buyer, Provider, Vendor],
         K::PublishDataset | K::WithdrawDataset => &[Vendor],
         K::AssessDataset => &[Exchange, Office],
         K::RecallDataset => &[Exchange, Office, Vendor],

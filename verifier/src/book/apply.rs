@@ -7,6 +7,7 @@ mod order;
 mod party;
 mod payout;
 mod programme;
+mod receipt;
 mod supply;
 mod voucher;
 
@@ -85,6 +86,10 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::MakeClawback(asked) => payout::claw_back(book, entry, asked)?,
         Command::ReceiveRecovery(asked) => payout::recover(book, entry, asked)?,
         Command::WriteOff(asked) => payout::write_off(book, entry, asked)?,
+        Command::AcceptReceipt(asked) => receipt::accept(book, entry, asked)?,
+        Command::GiveAcceptance(asked) => receipt::give(book, entry, asked)?,
+        Command::DeemAcceptance(asked) => receipt::deem(book, entry, asked)?,
+        Command::RecordEvidence(asked) => receipt::record(book, entry, asked)?,
     }
     Ok(())
 }

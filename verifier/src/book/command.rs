@@ -754,6 +754,10 @@ commands! {
     MakeClawback(MakeClawback) = "clawback.made",
     ReceiveRecovery(ReceiveRecovery) = "recovery.received",
     WriteOff(WriteOff) = "writeoff.made",
+    AcceptReceipt(AcceptReceipt) = "receipt.accepted",
+    GiveAcceptance(GiveAcceptance) = "acceptance.given",
+    DeemAcceptance(DeemAcceptance) = "acceptance.deemed",
+    RecordEvidence(RecordEvidence) = "evidence.recorded",
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 pub(in crate::book) mod case;
 mod dataset;
+pub(in crate::book) mod delivery;
+pub(in crate::book) mod evidence;
 mod fact;
 mod fund;
 mod key;
@@ -9,6 +11,8 @@ pub(in crate::book) mod order;
 mod party;
 mod payout;
 mod programme;
+pub(in crate::book) mod proof;
+mod receipt;
 mod supply;
 mod voucher;
 
@@ -132,6 +136,10 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::MakeClawback(asked) => payout::claw_back(&case, asked),
         Command::ReceiveRecovery(asked) => payout::recover(&case, asked),
         Command::WriteOff(asked) => payout::write_off(&case, asked),
+        Command::AcceptReceipt(asked) => receipt::accept(&case, asked),
+        Command::GiveAcceptance(asked) => delivery::accept(&case, asked),
+        Command::DeemAcceptance(asked) => delivery::deem(&case, asked),
+        Command::RecordEvidence(asked) => evidence::record(&case, asked),
     }?;
     case.entry(decision)
 }

@@ -19,6 +19,16 @@ use crate::settlement::place::Placed;
 use crate::settlement::statement::Stated;
 use crate::settlement::voucher::{Ended, Issued};
 
+/// A data order whose use a receipt proves, stated anew in the same entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proven {
+    /// Which order.
+    pub order: OrderId,
+    /// What it has earned.
+    pub stated: Stated,
+}
+
 macro_rules! found {
     ($($(#[$doc:meta])* $field:ident: $type:ty,)*) => {
         /// The decision on one command.
@@ -75,6 +85,8 @@ found! {
     placed: Placed,
     /// What an order has earned.
     stated: Stated,
+    /// What a usage receipt proves of its buyer's data orders.
+    proven: Vec<Proven>,
     /// What an ended order gave back.
     closed: Closed,
     /// A closed period.

@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod case;
+pub mod chain;
 pub mod dataset;
 pub mod fact;
 pub mod fund;

@@ -3,7 +3,9 @@
 //! A counter is raised or lowered by an entry next to its postings. Who may raise it, and up to what, is decided by
 //! whoever knows the limit: caps by [`super::cap`], hours of a site by the receipt's checks.
 
-use crate::id::{GpuModel, PartyId, SiteId};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+
+use crate::id::{GpuModel, PartyId, Sha256Hash, SiteId};
 use crate::money::INTEGER_MAX;
 use crate::time::{ClockHour, LocalDay, NamedPeriod};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -74,6 +76,18 @@ impl CounterKey {
     #[must_use]
     pub fn site(site: SiteId, model: &GpuModel, hour: ClockHour) -> Self {
         Self(format!("site/{site}/{model}/{hour}").into())
+    }
+
+    /// In how many standing receipts of its one order a scheduler run is: `run/{site}/{16 bytes of SHA-256}`.
+    #[must_use]
+    pub fn run(site: SiteId, run: &[u8; 16]) -> Self {
+        Self(format!("run/{site}/{}", URL_SAFE_NO_PAD.encode(run)).into())
+    }
+
+    /// Whether a document was stated in a pool of programmes: `uniq/{pool}/{kind}/{hash}`, at most 1.
+    #[must_use]
+    pub fn unique(pool: &str, kind: &str, hash: &Sha256Hash) -> Self {
+        Self(format!("uniq/{pool}/{kind}/{hash}").into())
     }
 
     /// Reads a name; what it means is not checked.

@@ -11,6 +11,7 @@ use crate::book::state::key::Key;
 use crate::book::state::party::{Actor, Party};
 use crate::book::{Book, Exchange, Inconsistency};
 use crate::id::Sha256Hash;
+use crate::receipt::KeyUse;
 use crate::signature::PublicKey;
 
 pub(super) fn open_exchange(
@@ -20,7 +21,18 @@ pub(super) fn open_exchange(
 ) -> Result<(), Inconsistency> {
     let party = written(entry, entry.found.party, "party")?;
     let actor = written(entry, entry.found.actor, "actor")?;
-    let delivery_kid = public_key(entry, &asked.delivery_key)?.kid();
+    let delivery = public_key(entry, &asked.delivery_key)?;
+    let delivery_kid = delivery.kid();
+    // The exchange's own receipt key: it signs deliveries, and is good for ever unless revoked.
+    let key = Key {
+        party,
+        key_use: KeyUse::Receipt,
+        public: delivery,
+        valid_from: entry.at,
+        valid_to: entry.at.after(i64::MAX),
+        revoked: None,
+    };
+    book.keys.insert(delivery_kid, key);
     book.exchange = Some(Exchange {
         origin: asked.origin.clone(),
         party,

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
 use tempfile::TempDir;
+use verifier::audit::Depth;
 use verifier::trail::key::Origin;
 use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
@@ -163,7 +164,18 @@ impl World {
             seen.into_iter().collect::<Vec<_>>(),
             [(book.size, *edge.root().as_bytes())]
         );
+        self.check_files(book.size);
         entries.len()
+    }
+
+    /// The trail's files alone, as a regulator checks them.
+    fn check_files(&self, size: u64) {
+        let policy = fs::read(self.folder.path().join("policy.txt")).unwrap();
+        let policy = Policy::parse(&policy).unwrap();
+        let mut files = Objects::folder(&self.folder.path().join("trail")).unwrap();
+        let report = verifier::audit::audit(&mut files, &policy, Depth::Decisions).unwrap();
+        assert_eq!(report.differences, []);
+        assert_eq!((report.size, report.decided), (Some(size), size));
     }
 }
 

@@ -16,3 +16,4 @@ mod log;
 mod own;
 mod publisher;
 mod sequencer;
+mod trail;

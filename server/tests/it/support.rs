@@ -7,7 +7,7 @@ pub(crate) mod replay;
 pub(crate) mod story;
 
 pub(crate) use database::{Database, folder};
-pub(crate) use exchange::{Exchange, checkpoint, text};
+pub(crate) use exchange::{Client, Exchange, Member, checkpoint, text};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

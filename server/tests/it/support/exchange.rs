@@ -169,6 +169,23 @@ impl Client {
         read(request.call().unwrap())
     }
 
+    /// Gets bytes and headers as they come.
+    pub(crate) fn fetch(&self, path: &str, headers: &[(&str, &str)]) -> Fetched {
+        let mut request = self.agent.get(format!("{}{path}", self.url));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let mut response = request.call().unwrap();
+        Fetched {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            bytes: response.body_mut().read_to_vec().unwrap(),
+        }
+    }
+
     /// Asks with a fresh idempotency key.
     pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
@@ -204,6 +221,20 @@ impl Client {
             request = request.header(*name, *value);
         }
         read(request.send(body).unwrap())
+    }
+}
+
+pub(crate) struct Fetched {
+    pub(crate) status: u16,
+    headers: ureq::http::HeaderMap,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Fetched {
+    /// A header's text; empty where there is none.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let value = self.headers.get(name);
+        value.map_or("", |value| value.to_str().unwrap())
     }
 }
 

@@ -4,15 +4,22 @@
 //! as the last commit; every answer says `as_of` which entry.
 
 mod access;
+mod case;
 mod command;
 mod entry;
 mod exchange;
 mod fund;
+mod me;
 mod openapi;
+mod order;
 mod party;
 mod problem;
+mod programme;
+mod quote;
 mod read;
+mod supply;
 pub mod trail;
+mod voucher;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
@@ -112,12 +119,36 @@ pub enum Does {
     Read(Sees, Read),
     /// One entry of the trail, from the log.
     Entry,
+    /// A programme with its file, from the log.
+    Programme,
+    /// Quotes an order.
+    Quote,
     /// Says whether this server serves.
     Health,
     /// Counters for Prometheus.
     Metrics,
     /// This table as OpenAPI 3.1.
     OpenApi,
+}
+
+impl Route {
+    /// Whether it is answered without a key.
+    #[must_use]
+    pub const fn is_public(&self) -> bool {
+        match self.does {
+            Does::Read(Sees::Public, _)
+            | Does::Programme
+            | Does::Health
+            | Does::Metrics
+            | Does::OpenApi => true,
+            Does::Command(_)
+            | Does::Quote
+            | Does::MakeKey
+            | Does::RemoveKey
+            | Does::Read(Sees::Party, _)
+            | Does::Entry => false,
+        }
+    }
 }
 
 const fn asks(path: &'static str, kind: Kind, summary: &'static str) -> Route {
@@ -153,12 +184,31 @@ pub const ROUTES: &[Route] = &[
     asks("/v1/funds", Kind::OpenFund, "Open a fund"),
     asks("/v1/funds/appropriate", Kind::AppropriateFund, "Put money into a fund"),
     asks("/v1/funds/lapse", Kind::LapseFund, "Take free money back"),
+    asks("/v1/orders", Kind::PlaceOrder, "Place an order"),
+    asks("/v1/orders/amend", Kind::AmendOrder, "Add segments or money to an order"),
+    asks("/v1/orders/cancel", Kind::CancelOrder, "Cancel an order"),
+    asks("/v1/orders/close", Kind::CloseOrder, "Close an order that is done"),
+    asks("/v1/orders/expire", Kind::ExpireOrder, "Close an order whose time is over"),
+    asks("/v1/cases", Kind::OpenCase, "Open a case, e.g. an application"),
+    asks("/v1/cases/decide", Kind::DecideCase, "Decide a case"),
+    asks("/v1/cases/withdraw", Kind::WithdrawCase, "Withdraw a case"),
+    asks("/v1/statements", Kind::CloseStatement, "Close a party's settlement period"),
+    asks("/v1/payouts", Kind::InstructPayout, "Instruct the bank"),
+    asks("/v1/payouts/execute", Kind::ExecutePayout, "Say that the bank has paid"),
+    asks("/v1/payouts/return", Kind::ReturnPayout, "Say that the bank has sent it back"),
+    asks("/v1/clawbacks", Kind::MakeClawback, "Take back what was paid without right"),
+    asks("/v1/recoveries", Kind::ReceiveRecovery, "Enter cash that came back"),
+    asks("/v1/writeoffs", Kind::WriteOff, "Give up a debt"),
+    Route { method: Verb::Post, path: "/v1/quotes", summary: "Quote an order; nothing is written", does: Does::Quote },
     Route { method: Verb::Post, path: "/v1/api-keys", summary: "Make an API key", does: Does::MakeKey },
     Route { method: Verb::Post, path: "/v1/api-keys/remove", summary: "Remove an API key", does: Does::RemoveKey },
     asks("/v1/programmes", Kind::EnactProgramme, "Enact a programme file"),
     asks("/v1/programmes/amend", Kind::AmendProgramme, "Replace an enacted programme file"),
     asks("/v1/programmes/close", Kind::CloseProgramme, "Close a programme"),
     asks("/v1/lists", Kind::PublishProviderList, "Publish a part of a provider list"),
+    asks("/v1/vouchers", Kind::IssueVoucher, "Issue a voucher without an application"),
+    asks("/v1/vouchers/expire", Kind::ExpireVoucher, "Move the money of a voucher whose end has passed"),
+    asks("/v1/vouchers/revoke", Kind::RevokeVoucher, "Take back what a voucher still holds"),
     asks("/v1/sites", Kind::RegisterSite, "Register hardware in one place"),
     asks("/v1/sites/update", Kind::UpdateSite, "Change a site's hardware"),
     asks("/v1/capacity-shares", Kind::ShareCapacity, "Share a site's capacity with this exchange"),
@@ -172,6 +222,19 @@ pub const ROUTES: &[Route] = &[
     reads("/v1/parties/{id}", Sees::Party, party::show, "A party"),
     reads("/v1/funds", Sees::Public, fund::list, "Every fund with its balances by class"),
     reads("/v1/funds/{id}/trial-balance", Sees::Party, fund::trial_balance, "Every account of a fund"),
+    reads("/v1/programmes", Sees::Public, programme::list, "Every enacted programme"),
+    Route { method: Verb::Get, path: "/v1/programmes/{id}", summary: "A programme's file and what the office set", does: Does::Programme },
+    reads("/v1/offers", Sees::Public, supply::offers, "Open offers of GPU time"),
+    reads("/v1/datasets", Sees::Public, supply::datasets, "Listed datasets"),
+    reads("/v1/sites/{id}", Sees::Public, supply::site, "A site and its capacity"),
+    reads("/v1/vouchers/{id}", Sees::Party, voucher::show, "A voucher"),
+    reads("/v1/orders/{id}", Sees::Party, order::show, "An order and what it has earned"),
+    reads("/v1/cases/{id}", Sees::Party, case::show, "A case"),
+    reads("/v1/payouts/{id}", Sees::Party, case::payout, "A payout batch"),
+    reads("/v1/me/vouchers", Sees::Party, voucher::mine, "My vouchers"),
+    reads("/v1/me/orders", Sees::Party, order::mine, "My orders"),
+    reads("/v1/me/balances", Sees::Party, me::balances, "My accounts"),
+    reads("/v1/me/owed", Sees::Party, me::owed, "What I am owed and when"),
     Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
     Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
@@ -262,6 +325,11 @@ async fn dispatch(
             Ok(HttpResponse::Ok().json(access::remove_key(shared, caller, &body).await?))
         }
         Does::Read(sees, read) => read::answer(shared, sees, read, request).await,
+        Does::Quote => {
+            let (caller, body) = keyed(&shared, &request, payload).await?;
+            quote::answer(shared, caller, &body).await
+        }
+        Does::Programme => programme::show(shared, request).await,
         Does::Entry => entry::answer(shared, request).await,
         Does::Health => health(&shared).await,
         Does::Metrics => metrics(&shared).await,

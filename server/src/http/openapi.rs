@@ -6,7 +6,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{PROBLEM_JSON, Written};
-use super::{Does, ROUTES, Route, Sees, Verb};
+use super::{Does, ROUTES, Route, Verb};
 
 /// The document for [`ROUTES`].
 #[must_use]
@@ -78,13 +78,9 @@ fn operation(route: &Route) -> Value {
     let mut operation = Map::new();
     operation.insert("summary".to_owned(), route.summary.into());
     operation.insert("operationId".to_owned(), operation_id(route).into());
-    let is_public = matches!(
-        route.does,
-        Does::Read(Sees::Public, _) | Does::Health | Does::Metrics | Does::OpenApi
-    );
     operation.insert(
         "security".to_owned(),
-        if is_public {
+        if route.is_public() {
             json!([])
         } else {
             json!([{ "key": [] }])
@@ -141,10 +137,15 @@ fn parameters(route: &Route) -> Value {
 fn request_body(route: &Route) -> Option<Value> {
     let content = match route.does {
         Does::Command(kind) => json!({ "application/json": { "schema": payload(kind) } }),
-        Does::MakeKey | Does::RemoveKey => {
+        Does::Quote | Does::MakeKey | Does::RemoveKey => {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
-        Does::Read(..) | Does::Entry | Does::Health | Does::Metrics | Does::OpenApi => return None,
+        Does::Read(..)
+        | Does::Entry
+        | Does::Programme
+        | Does::Health
+        | Does::Metrics
+        | Does::OpenApi => return None,
     };
     Some(json!({ "required": true, "content": content }))
 }
@@ -175,10 +176,12 @@ fn responses(route: &Route) -> Value {
                 json!({ "description": "Prometheus text." }),
             );
         }
-        Does::MakeKey
+        Does::Quote
+        | Does::MakeKey
         | Does::RemoveKey
         | Does::Read(..)
         | Does::Entry
+        | Does::Programme
         | Does::Health
         | Does::OpenApi => {
             let status = if route.method == Verb::Post && matches!(route.does, Does::MakeKey) {

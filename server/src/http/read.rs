@@ -8,6 +8,7 @@ use std::sync::Arc;
 use verifier::book::Book;
 use verifier::id::PartyId;
 use verifier::refusal::{Code, Refusal};
+use verifier::time::Timestamp;
 
 use super::access::{self, Caller, Sees};
 use super::problem::Problem;
@@ -34,6 +35,8 @@ pub struct Asking<'a> {
     pub id: &'a str,
     /// Which page.
     pub page: &'a Page,
+    /// Now, and never before the last entry.
+    pub at: Timestamp,
 }
 
 /// Which part of a list.
@@ -117,17 +120,20 @@ pub(super) async fn answer(
         .next()
         .map(|(_, id)| id.to_owned())
         .unwrap_or_default();
+    let now = shared.now()?;
     let body = shared
         .desk
         .read(|book| {
             if let Some(caller) = caller {
                 access::stands(book, caller)?;
             }
+            let at = book.last_at.map_or(now, |last| last.max(now));
             let mut body = read(&Asking {
                 book,
                 caller,
                 id: &id,
                 page: &page,
+                at,
             })?;
             body.insert("as_of".to_owned(), book.size.saturating_sub(1).into());
             Ok::<_, Problem>(body)

@@ -1,7 +1,7 @@
 //! Who may ask and see what: the table role × command, cell by cell, default deny (DESIGN §7).
 
 use serde_json::json;
-use server::http::{Does, ROUTES, Sees};
+use server::http::{Does, ROUTES};
 use verifier::book::access::roles;
 use verifier::book::command::Role;
 
@@ -47,10 +47,7 @@ fn nothing_but_what_is_public_is_answered_without_a_key(database: &Database) {
     ));
     for route in ROUTES {
         let path = route.path.replace("{id}", "x").replace("{seq}", "0");
-        let public = matches!(
-            route.does,
-            Does::Read(Sees::Public, _) | Does::Health | Does::Metrics | Does::OpenApi
-        );
+        let public = route.is_public();
         for client in [&nobody, &slip, &stranger] {
             let answer = match route.method.as_str() {
                 "GET" => client.get(&path),

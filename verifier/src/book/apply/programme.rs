@@ -75,5 +75,6 @@ fn version(entry: &Entry, toml: &str, settled: &[Settlement]) -> Result<Version,
         digest: DocumentDigest::of(toml.as_bytes()),
         despite_status: false,
         enacted_at: entry.at,
+        seq: entry.seq,
     })
 }

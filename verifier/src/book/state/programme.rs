@@ -18,6 +18,8 @@ pub struct Version {
     pub despite_status: bool,
     /// When.
     pub enacted_at: Timestamp,
+    /// The entry that holds the file.
+    pub seq: u64,
 }
 
 /// A programme with all its versions; a voucher pins the one that it was issued under.

@@ -16,15 +16,19 @@ const FOLDER: &str = "quan-test-postgres-";
 const MISSING: &str = "PostgreSQL's initdb and postgres are neither in PATH nor in /usr/lib/postgresql/*/bin. The tests start \
     their own server and need only the programs; on Debian or Ubuntu type: apt-get install -y postgresql";
 
+/// The tests kill servers, not machines. Each test has a few connections.
+const FOR_TESTS: &[&str] = &["-c", "fsync=off", "-c", "max_connections=200"];
+
 #[derive(Debug)]
 pub(crate) struct Cluster {
     port: u16,
+    programs: PathBuf,
 }
 
 /// The cluster of this run.
 pub(crate) fn shared() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(Cluster::start)
+    CLUSTER.get_or_init(|| Cluster::start(FOR_TESTS))
 }
 
 impl Cluster {
@@ -38,7 +42,13 @@ impl Cluster {
         diesel::sql_query(statement).execute(&mut conn).unwrap();
     }
 
-    fn start() -> Self {
+    /// Where one of PostgreSQL's own programs lies.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.programs.join(name)
+    }
+
+    /// Starts one with settings of its own.
+    pub(crate) fn start(settings: &'static [&'static str]) -> Self {
         remove_leftovers();
         let programs = programs();
         let folder = env::temp_dir().join(format!("{FOLDER}{}", std::process::id()));
@@ -58,21 +68,27 @@ impl Cluster {
             ])
             .arg(&data));
         let (tell, told) = mpsc::channel();
-        thread::spawn(move || keep_running(&programs, &data, &tell));
+        let server = programs.join("postgres");
+        thread::spawn(move || keep_running((&server, settings), &data, &tell));
         let started = told.recv().expect("the thread says how it went");
         Self {
             port: started.expect("PostgreSQL starts"),
+            programs,
         }
     }
 }
 
 /// Starts the server, says its port once it answers, then reads its log until the tests end.
-fn keep_running(programs: &Path, data: &Path, tell: &mpsc::Sender<Result<u16, String>>) {
+fn keep_running(
+    (program, settings): (&Path, &[&str]),
+    data: &Path,
+    tell: &mpsc::Sender<Result<u16, String>>,
+) {
     let mut log = Vec::new();
     for _ in 0..5 {
         // Another process may take the port before PostgreSQL does: then the next one.
         let port = free_port();
-        let mut server = as_postgres(programs.join("postgres"))
+        let mut server = as_postgres(program)
             .arg("-D")
             .arg(data)
             .args([
@@ -83,8 +99,7 @@ fn keep_running(programs: &Path, data: &Path, tell: &mpsc::Sender<Result<u16, St
                 "-c",
                 "unix_socket_directories=",
             ])
-            // The tests kill servers, not machines. Each test has a few connections.
-            .args(["-c", "fsync=off", "-c", "max_connections=200"])
+            .args(settings)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();

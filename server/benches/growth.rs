@@ -1,0 +1,219 @@
+//! `settle_growth`: what a receipt costs with 10⁶ entries behind it, against 10⁴. `start`: a start by replay of that log.
+//!
+//! The sequencer's own `step` on SQLite, durable, in this process, over receipts whose signatures were checked before, as
+//! the server does on its HTTP threads. The peer of a start is reading the same rows and hashing each with SHA-256.
+//! QUAN_BENCH_ENTRIES sets the length of the log (2 × 10⁵; the targets are for 10⁶).
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_precision_loss,
+    reason = "a bench prints, and a step that fails ends it"
+)]
+
+#[path = "../../verifier/benches/support/market.rs"]
+mod market;
+#[path = "../../verifier/benches/support/report.rs"]
+mod report;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use server::clock::Clock;
+use server::faults::Faults;
+use server::sequencer::{BATCH_MAX, Outcome, Sequencer};
+use server::store::{Address, Store, log};
+use verifier::book::command::{AcceptReceipt, Command, OpenExchange};
+use verifier::book::decide::Request;
+use verifier::book::entry::Entry;
+use verifier::book::found::Found;
+use verifier::id::{ActorId, PartyId, Sha256Hash};
+use verifier::receipt::{Signed, UnverifiedReceipt};
+use verifier::signature::{PublicKey, Signer};
+use verifier::time::{Timestamp, UtcOffset};
+
+use market::{Exchange, Market, Who};
+use report::{Row, median, report, setting};
+
+const ORIGIN: &str = "localhost/bench";
+const ORDERS: usize = 1_000;
+/// 2026-11-23T08:00:00Z.
+const NOW: i64 = 1_795_420_800;
+/// Batches over which a cost is taken, and how many times.
+const WINDOW: usize = 20;
+const WINDOWS: usize = 3;
+const EARLY: u64 = 10_000;
+
+fn main() {
+    let entries = setting("QUAN_BENCH_ENTRIES", 200_000) as u64;
+    let folder = tempfile::tempdir().unwrap();
+    let address = Address::Sqlite(folder.path().join("quan.db"));
+    let mut own = Own::start(&address);
+    let per_order = usize::try_from(entries).unwrap().div_ceil(ORDERS) + WINDOWS * 2;
+    let now = Timestamp::new(NOW).unwrap();
+    let mut market = Market::open(&mut own, ORDERS, per_order + 20, now);
+    let mut next = 0;
+    own.fill(&mut market, &mut next, EARLY);
+    let early = own.cost(&mut market, &mut next);
+    own.fill(&mut market, &mut next, entries);
+    let late = own.cost(&mut market, &mut next);
+    report(&Row {
+        name: "settle_growth",
+        value: late,
+        unit: "µs a receipt",
+        peer: &format!("the same at {EARLY} entries, not {entries}"),
+        peer_value: early,
+    });
+    drop(own);
+    start(&address);
+}
+
+/// Starts anew on what the log holds.
+fn start(address: &Address) {
+    let store = Arc::new(Store::open(address.clone()).unwrap());
+    let (read, entries) = read_all(&store);
+    let begin = Instant::now();
+    let clock = Clock::fixed(Timestamp::new(NOW).unwrap());
+    let sequencer = Sequencer::start(store, clock, Faults::none()).unwrap();
+    let seconds = begin.elapsed().as_secs_f64();
+    drop(sequencer);
+    println!("{:>24}  {entries} entries", "a start over");
+    report(&Row {
+        name: "start",
+        value: seconds,
+        unit: "s",
+        peer: "reading the same rows, SHA-256 of each",
+        peer_value: read,
+    });
+}
+
+fn read_all(store: &Store) -> (f64, u64) {
+    let begin = Instant::now();
+    let mut db = store.connection().unwrap();
+    let mut at = 0;
+    loop {
+        let rows = log::entries(&mut db, at..u64::MAX >> 1).unwrap();
+        for row in &rows {
+            std::hint::black_box(Sha256Hash::of(&row.bytes));
+        }
+        at += rows.len() as u64;
+        if rows.is_empty() {
+            return (begin.elapsed().as_secs_f64(), at);
+        }
+    }
+}
+
+/// A sequencer of our own.
+struct Own {
+    sequencer: Sequencer,
+    who: Vec<(Who, PartyId, ActorId)>,
+    key: PublicKey,
+    size: u64,
+}
+
+impl Own {
+    fn start(address: &Address) -> Self {
+        let store = Arc::new(Store::open(address.clone()).unwrap());
+        let clock = Clock::fixed(Timestamp::new(NOW).unwrap());
+        let mut sequencer = Sequencer::start(Arc::clone(&store), clock, Faults::none()).unwrap();
+        let x = Signer::from_seed(&[2; 32]).public().x();
+        let open = OpenExchange {
+            origin: ORIGIN.into(),
+            log_vkey: "localhost/bench+00000000+AA==".into(),
+            delivery_key: x.clone(),
+            reply_key: x,
+            utc_offset_min: UtcOffset::CHINA,
+        };
+        sequencer.open(open).unwrap();
+        let bytes = log::entry(&mut store.connection().unwrap(), 0).unwrap().unwrap();
+        let opened = Entry::parse(&bytes).unwrap();
+        Self {
+            sequencer,
+            who: vec![(Who::Exchange, opened.by, opened.actor)],
+            key: Signer::from_seed(&[41; 32]).public(),
+            size: 1,
+        }
+    }
+
+    fn request(&self, who: Who, command: Command) -> Request {
+        let found = self.who.iter().find(|(of, ..)| *of == who).unwrap();
+        let (_, by, actor) = *found;
+        let req = matches!(command, Command::AcceptReceipt(_)).then(|| Sha256Hash::of(b"bench"));
+        Request {
+            by,
+            actor,
+            cmd: None,
+            req,
+            command,
+        }
+    }
+
+    /// The next receipts, verified.
+    fn batch(&self, market: &mut Market, next: &mut usize, size: usize) -> Vec<Request> {
+        let receipts = *next..*next + size;
+        *next += size;
+        let request = |n: usize| {
+            let jws = market.receipt(n % ORDERS);
+            let jws = UnverifiedReceipt::parse(&jws).unwrap().verify(&self.key);
+            let jws = Signed::Verified(jws.unwrap());
+            self.request(
+                Who::Provider,
+                Command::AcceptReceipt(AcceptReceipt { jws }),
+            )
+        };
+        receipts.map(request).collect()
+    }
+
+    fn step(&mut self, requests: &[Request]) -> Vec<Found> {
+        let outcomes = self.sequencer.step(requests).unwrap();
+        self.size += outcomes.len() as u64;
+        let found = |outcome| match outcome {
+            Outcome::Accepted(committed) => committed.entry.found,
+            other => unreachable!("{other:?}"),
+        };
+        outcomes.into_iter().map(found).collect()
+    }
+
+    /// Settles receipts until the log has so many entries.
+    fn fill(&mut self, market: &mut Market, next: &mut usize, entries: u64) {
+        while self.size < entries {
+            let left = usize::try_from(entries - self.size).unwrap();
+            let batch = self.batch(market, next, left.min(BATCH_MAX));
+            self.step(&batch);
+        }
+    }
+
+    /// Microseconds a receipt, by the clock.
+    fn cost(&mut self, market: &mut Market, next: &mut usize) -> f64 {
+        let mut windows = Vec::new();
+        for _ in 0..WINDOWS {
+            let batches: Vec<_> =
+                (0..WINDOW).map(|_| self.batch(market, next, BATCH_MAX)).collect();
+            let begin = Instant::now();
+            for batch in &batches {
+                self.step(batch);
+            }
+            windows.push(begin.elapsed().as_secs_f64() * 1e6 / (WINDOW * BATCH_MAX) as f64);
+        }
+        median(windows)
+    }
+}
+
+impl Exchange for Own {
+    fn origin(&self) -> &str {
+        ORIGIN
+    }
+
+    fn hire(&mut self, who: Who, party: PartyId, actor: ActorId) {
+        self.who.push((who, party, actor));
+    }
+
+    fn ask(&mut self, who: Who, command: Command) -> Found {
+        self.ask_all(who, vec![command]).pop().unwrap()
+    }
+
+    fn ask_all(&mut self, who: Who, commands: Vec<Command>) -> Vec<Found> {
+        let requests: Vec<_> =
+            commands.into_iter().map(|command| self.request(who, command)).collect();
+        requests.chunks(BATCH_MAX).flat_map(|batch| self.step(batch)).collect()
+    }
+}

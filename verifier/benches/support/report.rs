@@ -1,0 +1,58 @@
+//! What a bench says: one line on standard output, one row of `target/bench.json`.
+
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+/// A measured number beside a peer's, from the same minute.
+pub(crate) struct Row<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) value: f64,
+    pub(crate) unit: &'a str,
+    pub(crate) peer: &'a str,
+    pub(crate) peer_value: f64,
+}
+
+/// Prints a row and puts it into the file, in place of one of the same name.
+pub(crate) fn report(row: &Row<'_>) {
+    let Row {
+        name,
+        value,
+        unit,
+        peer,
+        peer_value,
+    } = row;
+    let ratio = value / peer_value;
+    println!("{name:>24}  {value:>10.1} {unit}   {ratio:>6.2} × {peer} ({peer_value:.1} {unit})");
+    let path = path();
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let mut rows: Vec<Value> = serde_json::from_str(&text).unwrap_or_default();
+    rows.retain(|row| row["name"] != *name);
+    let round = |number: f64| (number * 1_000.0).round() / 1_000.0;
+    rows.push(json!({
+        "name": name, "value": round(*value), "unit": unit, "peer": peer, "peer_value": round(*peer_value),
+        "ratio": round(ratio),
+    }));
+    let text = serde_json::to_string_pretty(&rows).unwrap();
+    std::fs::write(path, text + "\n").unwrap();
+}
+
+/// `bench.json` in the target folder, wherever that is.
+fn path() -> PathBuf {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    folder.parent().unwrap().join("bench.json")
+}
+
+/// The middle of some numbers.
+pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
+    numbers.sort_by(f64::total_cmp);
+    numbers[numbers.len() / 2]
+}
+
+/// A number from the environment, or another.
+pub(crate) fn setting(name: &str, default: usize) -> usize {
+    let set = std::env::var(name).ok();
+    set.map_or(default, |text| {
+        text.parse().expect("a setting is a whole number")
+    })
+}

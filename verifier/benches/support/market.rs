@@ -126,7 +126,7 @@ impl Market {
     ) -> Self {
         let hours = i64::try_from(receipts).unwrap();
         let start = now.hour().start().after(-hours * HOUR);
-        let provider = admit_all(exchange);
+        let (provider, buyer) = admit_all(exchange);
         fill_fund(exchange, orders);
         let signer = Signer::from_seed(&[41; 32]);
         let capacity = Signer::from_seed(&[42; 32]);
@@ -144,7 +144,8 @@ impl Market {
             valid_to: None,
         });
         let offer = exchange.ask(Who::Provider, offer).offer.unwrap();
-        let chains = place(exchange, provider, offer, orders, span);
+        let vouchers = issue(exchange, buyer, orders);
+        let chains = place(exchange, (provider, offer), vouchers, span);
         Self {
             origin: exchange.origin().to_owned(),
             provider,
@@ -214,8 +215,9 @@ impl Market {
     }
 }
 
-fn admit_all(exchange: &mut impl Exchange) -> PartyId {
-    let mut provider = None;
+/// Everybody but the exchange, which is there from entry 0; says who provides and who buys.
+fn admit_all(exchange: &mut impl Exchange) -> (PartyId, PartyId) {
+    let mut parties = Vec::new();
     for who in Who::ALL.into_iter().filter(|who| *who != Who::Exchange) {
         let admit = Command::AdmitParty(AdmitParty {
             roles: vec![who.role()],
@@ -229,11 +231,10 @@ fn admit_all(exchange: &mut impl Exchange) -> PartyId {
         });
         let actor = exchange.ask(Who::Exchange, register).actor.unwrap();
         exchange.hire(who, party, actor);
-        if who == Who::Provider {
-            provider = Some(party);
-        }
+        parties.push((who, party));
     }
-    provider.unwrap()
+    let party = |who| parties.iter().find(|(of, _)| *of == who).unwrap().1;
+    (party(Who::Provider), party(Who::Buyer))
 }
 
 fn fill_fund(exchange: &mut impl Exchange, orders: usize) {
@@ -329,15 +330,8 @@ fn share_site(
     site
 }
 
-/// A voucher and an order on it, as often as told.
-fn place(
-    exchange: &mut impl Exchange,
-    seller: PartyId,
-    offer: OfferId,
-    orders: usize,
-    (from, to): (Timestamp, Timestamp),
-) -> Vec<Chain> {
-    let holder = holder(exchange);
+/// A voucher for every order.
+fn issue(exchange: &mut impl Exchange, holder: PartyId, orders: usize) -> Vec<Found> {
     let issue = || {
         Command::IssueVoucher(IssueVoucher {
             programme: ProgrammeId::parse("bench-deduct").unwrap(),
@@ -346,7 +340,16 @@ fn place(
             face_fen: Some(Fen::new(FACE_FEN).unwrap()),
         })
     };
-    let vouchers = exchange.ask_all(Who::Office, (0..orders).map(|_| issue()).collect());
+    exchange.ask_all(Who::Office, (0..orders).map(|_| issue()).collect())
+}
+
+/// An order on each voucher.
+fn place(
+    exchange: &mut impl Exchange,
+    (seller, offer): (PartyId, OfferId),
+    vouchers: Vec<Found>,
+    (from, to): (Timestamp, Timestamp),
+) -> Vec<Chain> {
     let order = |voucher: Found| {
         let segment = SegmentAsked {
             offer: Some(offer),

@@ -33,4 +33,5 @@ deny:
 # Ratios against peers run in the same minute; printed and written to target/bench.json.
 bench:
 	./scripts/need postgres
-	cargo bench --workspace
+	cargo bench -p quan-verifier --bench audit
+	cargo bench -p quan-server --bench settle --bench growth

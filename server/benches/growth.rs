@@ -124,7 +124,9 @@ impl Own {
             utc_offset_min: UtcOffset::CHINA,
         };
         sequencer.open(open).unwrap();
-        let bytes = log::entry(&mut store.connection().unwrap(), 0).unwrap().unwrap();
+        let bytes = log::entry(&mut store.connection().unwrap(), 0)
+            .unwrap()
+            .unwrap();
         let opened = Entry::parse(&bytes).unwrap();
         Self {
             sequencer,
@@ -155,10 +157,7 @@ impl Own {
             let jws = market.receipt(n % ORDERS);
             let jws = UnverifiedReceipt::parse(&jws).unwrap().verify(&self.key);
             let jws = Signed::Verified(jws.unwrap());
-            self.request(
-                Who::Provider,
-                Command::AcceptReceipt(AcceptReceipt { jws }),
-            )
+            self.request(Who::Provider, Command::AcceptReceipt(AcceptReceipt { jws }))
         };
         receipts.map(request).collect()
     }
@@ -186,8 +185,9 @@ impl Own {
     fn cost(&mut self, market: &mut Market, next: &mut usize) -> f64 {
         let mut windows = Vec::new();
         for _ in 0..WINDOWS {
-            let batches: Vec<_> =
-                (0..WINDOW).map(|_| self.batch(market, next, BATCH_MAX)).collect();
+            let batches: Vec<_> = (0..WINDOW)
+                .map(|_| self.batch(market, next, BATCH_MAX))
+                .collect();
             let begin = Instant::now();
             for batch in &batches {
                 self.step(batch);
@@ -212,8 +212,13 @@ impl Exchange for Own {
     }
 
     fn ask_all(&mut self, who: Who, commands: Vec<Command>) -> Vec<Found> {
-        let requests: Vec<_> =
-            commands.into_iter().map(|command| self.request(who, command)).collect();
-        requests.chunks(BATCH_MAX).flat_map(|batch| self.step(batch)).collect()
+        let requests: Vec<_> = commands
+            .into_iter()
+            .map(|command| self.request(who, command))
+            .collect();
+        requests
+            .chunks(BATCH_MAX)
+            .flat_map(|batch| self.step(batch))
+            .collect()
     }
 }

@@ -114,9 +114,19 @@ fn measure(database: &str, address: Option<String>, peer: &Peer<'_>, extent: &Ex
 type Lane = Vec<(Vec<u8>, usize)>;
 
 /// The next `count` receipts as requests: each order's go over one connection, so that its chain keeps its order.
-fn lanes(quan: &Quan, market: &mut Market, count: usize, connections: usize, lines: usize) -> Vec<Lane> {
+fn lanes(
+    quan: &Quan,
+    market: &mut Market,
+    count: usize,
+    connections: usize,
+    lines: usize,
+) -> Vec<Lane> {
     let token = quan.token(Who::Provider).to_owned();
-    let kind = if lines == 1 { "application/jose" } else { "application/x-ndjson" };
+    let kind = if lines == 1 {
+        "application/jose"
+    } else {
+        "application/x-ndjson"
+    };
     let orders = market.orders();
     let lane = |lane: usize| {
         let own: Vec<usize> = (lane..orders).step_by(connections).collect();
@@ -124,8 +134,11 @@ fn lanes(quan: &Quan, market: &mut Market, count: usize, connections: usize, lin
         let mut receipts = (0..share).map(|n| own[n % own.len()]);
         let mut requests = Lane::new();
         loop {
-            let part: Vec<String> =
-                receipts.by_ref().take(lines).map(|order| market.receipt(order)).collect();
+            let part: Vec<String> = receipts
+                .by_ref()
+                .take(lines)
+                .map(|order| market.receipt(order))
+                .collect();
             if part.is_empty() {
                 return requests;
             }
@@ -141,17 +154,27 @@ fn lanes(quan: &Quan, market: &mut Market, count: usize, connections: usize, lin
 fn settle(quan: &Quan, lanes: &[Lane]) -> f64 {
     let before = quan.entries();
     let address = quan.address;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let elapsed = runtime.block_on(async {
         let opened = (0..lanes.len()).map(|_| Connection::open(address));
         let connections = futures_util::future::join_all(opened).await;
         let start = Instant::now();
-        let work = connections.into_iter().zip(lanes).map(|(connection, lane)| send(connection.unwrap(), lane));
+        let work = connections
+            .into_iter()
+            .zip(lanes)
+            .map(|(connection, lane)| send(connection.unwrap(), lane));
         futures_util::future::join_all(work).await;
         start.elapsed()
     });
     let sent: usize = lanes.iter().flatten().map(|(_, receipts)| receipts).sum();
-    assert_eq!(quan.entries() - before, sent as u64, "every receipt is an entry");
+    assert_eq!(
+        quan.entries() - before,
+        sent as u64,
+        "every receipt is an entry"
+    );
     sent as f64 / elapsed.as_secs_f64()
 }
 
@@ -164,10 +187,22 @@ async fn send(mut connection: Connection, lane: &Lane) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             }
-            assert!((200..300).contains(&answer.status), "{}: {text}", answer.status);
+            assert!(
+                (200..300).contains(&answer.status),
+                "{}: {text}",
+                answer.status
+            );
             if *receipts > 1 {
-                let accepted = text.lines().filter(|line| line.contains("\"accepted\"")).count();
-                assert_eq!(accepted, *receipts, "{}", text.lines().next().unwrap_or_default());
+                let accepted = text
+                    .lines()
+                    .filter(|line| line.contains("\"accepted\""))
+                    .count();
+                assert_eq!(
+                    accepted,
+                    *receipts,
+                    "{}",
+                    text.lines().next().unwrap_or_default()
+                );
             }
             break;
         }

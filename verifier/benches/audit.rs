@@ -62,10 +62,7 @@ fn main() {
             sample.push(jws.clone());
         }
         let jws = jws.parse().unwrap();
-        trail.ask(
-            Who::Provider,
-            Command::AcceptReceipt(AcceptReceipt { jws }),
-        );
+        trail.ask(Who::Provider, Command::AcceptReceipt(AcceptReceipt { jws }));
     }
     let entries = trail.finish();
     let mut peers = Vec::new();
@@ -84,7 +81,11 @@ fn main() {
         peer: "ed25519-dalek verify_strict alone, one core",
         peer_value: median(peers),
     });
-    println!("{:>24}  {} MB at {entries} entries", "its peak memory", memory / 1_000);
+    println!(
+        "{:>24}  {} MB at {entries} entries",
+        "its peak memory",
+        memory / 1_000
+    );
 }
 
 /// Receipts a second of the signature check alone.
@@ -185,10 +186,12 @@ impl<'a> Trail<'a> {
 
     fn append(&mut self, bytes: Vec<u8>) {
         let mut full = Vec::new();
-        let Ok(()) = self.growth.push(tree::leaf_hash(&bytes), |path: TilePath, tile| {
-            full.push((path, tile.to_vec()));
-            Ok::<_, Infallible>(())
-        });
+        let Ok(()) = self
+            .growth
+            .push(tree::leaf_hash(&bytes), |path: TilePath, tile| {
+                full.push((path, tile.to_vec()));
+                Ok::<_, Infallible>(())
+            });
         for (path, tile) in full {
             self.write(&path.to_string(), &tile);
         }
@@ -220,7 +223,9 @@ impl<'a> Trail<'a> {
         }
         let name = KeyName::parse(ORIGIN).unwrap();
         let checkpoint = Checkpoint::new(name.clone(), self.growth.size(), self.growth.root());
-        let note = checkpoint.sign(&NoteSigner::new(name, log_signer())).unwrap();
+        let note = checkpoint
+            .sign(&NoteSigner::new(name, log_signer()))
+            .unwrap();
         self.write("checkpoint", note.to_string().as_bytes());
         let policy = format!("log {}\nquorum none\n", log_key());
         fs::write(self.folder.join("policy.txt"), policy).unwrap();

@@ -92,7 +92,9 @@ impl Connection {
 
 /// Writes a request.
 pub(crate) fn post(path: &str, token: &str, kind: &str, key: Option<u64>, body: &[u8]) -> Vec<u8> {
-    let key = key.map_or(String::new(), |key| format!("idempotency-key: bench-{key}\r\n"));
+    let key = key.map_or(String::new(), |key| {
+        format!("idempotency-key: bench-{key}\r\n")
+    });
     let length = body.len();
     let head = format!(
         "POST {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\ncontent-type: {kind}\r\n{key}\

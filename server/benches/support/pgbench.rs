@@ -23,11 +23,15 @@ impl<'a> Peer<'a> {
     /// Transactions a second over so many seconds.
     pub(crate) fn tps(&self, seconds: usize) -> f64 {
         let seconds = seconds.to_string();
-        let output = self.pgbench(&["-M", "prepared", "-c", "16", "-j", "2", "-n", "-T", &seconds]);
+        let output = self.pgbench(&[
+            "-M", "prepared", "-c", "16", "-j", "2", "-n", "-T", &seconds,
+        ]);
         let text = String::from_utf8_lossy(&output.stdout);
         let line = text.lines().find_map(|line| line.strip_prefix("tps = "));
         let number = line.and_then(|line| line.split(' ').next());
-        number.and_then(|tps| tps.parse().ok()).expect("pgbench says its tps")
+        number
+            .and_then(|tps| tps.parse().ok())
+            .expect("pgbench says its tps")
     }
 
     fn pgbench(&self, arguments: &[&str]) -> Output {

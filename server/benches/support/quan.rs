@@ -84,7 +84,10 @@ impl Quan {
     fn wait(&mut self) {
         let start = Instant::now();
         while start.elapsed() < START_MAX {
-            assert!(self.child.try_wait().unwrap().is_none(), "quan serve has ended");
+            assert!(
+                self.child.try_wait().unwrap().is_none(),
+                "quan serve has ended"
+            );
             if self.run(async |connection| connection.send(&get("/health")).await.ok().is_some()) {
                 return;
             }
@@ -135,7 +138,11 @@ impl Quan {
                 for (at, request) in requests.iter().enumerate().skip(lane).step_by(lanes) {
                     let answer = connection.send(request).await.unwrap();
                     let text = String::from_utf8_lossy(&answer.body);
-                    assert!((200..300).contains(&answer.status), "{}: {text}", answer.status);
+                    assert!(
+                        (200..300).contains(&answer.status),
+                        "{}: {text}",
+                        answer.status
+                    );
                     answers.push((at, answer.body));
                 }
                 answers
@@ -151,7 +158,13 @@ impl Quan {
         self.asked += 1;
         let body = serde_json::to_vec(command).unwrap();
         let path = path_of(command.kind());
-        post(path, self.token(who), "application/json", Some(self.asked), &body)
+        post(
+            path,
+            self.token(who),
+            "application/json",
+            Some(self.asked),
+            &body,
+        )
     }
 }
 
@@ -163,7 +176,13 @@ impl Exchange for Quan {
     fn hire(&mut self, who: Who, _party: PartyId, actor: ActorId) {
         let body = json!({ "actor": actor, "role": who.role(), "label": "bench" }).to_string();
         let token = self.token(Who::Exchange);
-        let request = post("/v1/api-keys", token, "application/json", None, body.as_bytes());
+        let request = post(
+            "/v1/api-keys",
+            token,
+            "application/json",
+            None,
+            body.as_bytes(),
+        );
         let answer = self.send_all(&[request]).pop().unwrap();
         let made: Value = serde_json::from_slice(&answer).unwrap();
         let token = made["key"].as_str().unwrap().to_owned();
@@ -175,7 +194,10 @@ impl Exchange for Quan {
     }
 
     fn ask_all(&mut self, who: Who, commands: Vec<Command>) -> Vec<Found> {
-        let requests: Vec<_> = commands.iter().map(|command| self.request(who, command)).collect();
+        let requests: Vec<_> = commands
+            .iter()
+            .map(|command| self.request(who, command))
+            .collect();
         let found = |body: Vec<u8>| {
             let mut answer: Value = serde_json::from_slice(&body).unwrap();
             serde_json::from_value(answer["found"].take()).unwrap()

@@ -188,7 +188,11 @@ impl Market {
             end,
             gpu_seconds,
             jobs: vec![Job {
-                run: format!("slurm:bench/{}@{}", order * 100_000 + seq as usize, start.unix()),
+                run: format!(
+                    "slurm:bench/{}@{}",
+                    order * 100_000 + seq as usize,
+                    start.unix()
+                ),
                 state: "COMPLETED".into(),
                 gpu_seconds,
             }],
@@ -323,10 +327,7 @@ fn share_site(
         to,
     };
     let jws: Signed = sign(&share, capacity).parse().unwrap();
-    exchange.ask(
-        Who::Provider,
-        Command::ShareCapacity(ShareCapacity { jws }),
-    );
+    exchange.ask(Who::Provider, Command::ShareCapacity(ShareCapacity { jws }));
     site
 }
 

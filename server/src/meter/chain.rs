@@ -63,7 +63,8 @@ pub struct Chain {
     pub prev: Option<Sha256Hash>,
     /// The receipts; an index into them names one for good.
     pub receipts: Vec<Record>,
-    /// The pending ones by index: compact JWS, the very bytes that were or will be sent.
+    /// The pending ones by index: compact JWS, the very bytes that were or will be sent. Kept in a file of their own.
+    #[serde(skip)]
     pub outbox: BTreeMap<usize, String>,
     /// Whether the pending bytes were refused because of the settings, and must be signed again.
     #[serde(default)]

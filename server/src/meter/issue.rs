@@ -1,6 +1,6 @@
 //! Signs what was planned, and signs it again where the exchange's chain is somewhere else (DESIGN §5, `seq`, `prev`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use verifier::id::{DocumentDigest, OrderId, PartyId, Sha256Hash};
 use verifier::money::GpuSeconds;
@@ -127,41 +127,73 @@ impl Issuer<'_> {
         inputs.into_iter().collect()
     }
 
-    /// Signs everything that waits in an outbox again, from `head` on.
+    /// Signs the first `count` receipts that wait at or behind `again.from` once more, from `again.head` on.
     /// # Errors
     /// [`Fault::Receipt`] for bytes that are no receipt of ours
     pub fn sign_again(
         &self,
         order: OrderId,
         chain: &mut Chain,
-        head: Head,
+        again: Again,
+        count: usize,
         now: Timestamp,
-    ) -> Result<(), Fault> {
-        (chain.seq, chain.prev) = head;
-        let mut signed = BTreeMap::new();
-        for (index, jws) in std::mem::take(&mut chain.outbox) {
-            let mut claims = usage(&jws)?;
-            let first = chain.receipts.get(index).and_then(|record| record.corrects);
-            (claims.kind, claims.corrects) = corrected(order, chain, first);
-            (claims.seq, claims.prev) = (chain.seq, chain.prev);
-            claims.jti = Jti {
-                order,
-                seq: chain.seq,
+    ) -> Result<SignedAgain, Fault> {
+        let (mut seq, mut prev) = again.head;
+        let waiting: Vec<usize> = chain
+            .outbox
+            .range(again.from..)
+            .map(|(index, _)| *index)
+            .collect();
+        let mut lines = Vec::new();
+        for index in waiting.iter().take(count) {
+            let Some(jws) = chain.outbox.get(index) else {
+                continue;
             };
+            let mut claims = usage(jws)?;
+            let first = chain
+                .receipts
+                .get(*index)
+                .and_then(|record| record.corrects);
+            (claims.kind, claims.corrects) = corrected(order, chain, first);
+            (claims.seq, claims.prev) = (seq, prev);
+            claims.jti = Jti { order, seq };
             claims.iat = now;
             // The settings may have been mended since.
             claims.iss = self.config.issuer;
             claims.aud.clone_from(&self.config.audience);
             let jws = receipt::sign(&claims, self.signer);
-            if let Some(record) = chain.receipts.get_mut(index) {
-                record.seq = chain.seq;
+            if let Some(record) = chain.receipts.get_mut(*index) {
+                record.seq = seq;
             }
-            (chain.seq, chain.prev) = (chain.seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
-            signed.insert(index, jws);
+            (seq, prev) = (seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
+            chain.outbox.insert(*index, jws.clone());
+            lines.push((*index, jws));
         }
-        chain.outbox = signed;
-        Ok(())
+        (chain.seq, chain.prev) = (seq, prev);
+        let rest = waiting.get(count).map(|from| Again {
+            from: *from,
+            head: (seq, prev),
+        });
+        Ok(SignedAgain { lines, rest })
     }
+}
+
+/// What must be signed again: everything at or behind an index, from a head on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Again {
+    /// The first index.
+    pub from: usize,
+    /// Its `seq` and `prev`.
+    pub head: Head,
+}
+
+/// What was signed again.
+#[derive(Debug)]
+pub struct SignedAgain {
+    /// Index and bytes.
+    pub lines: Vec<(usize, String)>,
+    /// What is left.
+    pub rest: Option<Again>,
 }
 
 fn job(share: &Share) -> Result<Job, Fault> {
@@ -214,6 +246,21 @@ pub enum Verdict {
     Accepted,
     /// The rules say no.
     Refused(String),
+}
+
+impl Chain {
+    /// Puts kept bytes back into the outbox if they still wait; they know best where they stand in the chain.
+    pub fn wait(&mut self, index: usize, jws: &str) {
+        let pending = self
+            .receipts
+            .get_mut(index)
+            .filter(|r| r.standing == Standing::Pending);
+        if let (Some(record), Ok(claims)) = (pending, usage(jws)) {
+            record.seq = claims.seq;
+            self.outbox.insert(index, jws.to_owned());
+            (self.seq, self.prev) = (claims.seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
+        }
+    }
 }
 
 /// Enters an answer; returns where the chain goes on behind it.

@@ -1,7 +1,8 @@
 //! Empties the outboxes and works through the answers (DESIGN §5, `seq`, `prev`, `receipt.chain`).
 //!
 //! A receipt stays in the outbox, byte for byte, until an answer about it is kept, so the meter may be killed at any point.
-//! A refused receipt leaves the chain where it was: those behind it are signed again from there.
+//! A refused receipt leaves the chain where it was: those behind it are signed again from there, a window at a time, so
+//! that a provider whose receipts are all refused does not sign each of them for each refusal.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +12,7 @@ use verifier::refusal::Code;
 
 use super::exchange::{Answer, Exchange, Expected, Outcome};
 use super::fault::Fault;
-use super::issue::{self, Head, Issuer, Verdict};
+use super::issue::{self, Again, Head, Issuer, Verdict};
 use super::spool::Spool;
 use crate::clock::Clock;
 
@@ -19,6 +20,8 @@ use crate::clock::Clock;
 const LINES_MAX: usize = 1_000;
 /// Bytes of one request after which no receipt is added.
 const BODY_BYTES_MAX: usize = 4 << 20;
+/// Receipts that are signed again at first after a refusal; the window doubles with each round without one.
+const WINDOW_MIN: usize = 16;
 /// Rounds of answers in which an order may get nothing but `receipt.chain`: after a re-signing the next must judge it.
 const FRUITLESS_MAX: u32 = 2;
 /// Refusals that concern the settings, not what a receipt states: it is kept, and signed again after they were mended.
@@ -75,11 +78,11 @@ pub fn send(
         issuer,
         clock,
         sent: Sent::default(),
-        fruitless: BTreeMap::new(),
+        lanes: BTreeMap::new(),
     };
     work.mend()?;
     loop {
-        let batch = work.batch();
+        let batch = work.batch()?;
         if batch.is_empty() {
             return Ok(work.sent);
         }
@@ -103,8 +106,27 @@ struct Work<'a> {
     issuer: &'a Issuer<'a>,
     clock: &'a Clock,
     sent: Sent,
-    /// Rounds in a row in which nothing of an order was judged.
-    fruitless: BTreeMap<OrderId, u32>,
+    lanes: BTreeMap<OrderId, Lane>,
+}
+
+/// How an order gets on.
+struct Lane {
+    /// Receipts of it in one request.
+    window: usize,
+    /// What must be signed again before it is sent.
+    again: Option<Again>,
+    /// Rounds in a row in which nothing was judged.
+    fruitless: u32,
+}
+
+impl Default for Lane {
+    fn default() -> Self {
+        Self {
+            window: LINES_MAX,
+            again: None,
+            fruitless: 0,
+        }
+    }
 }
 
 /// A receipt in a request.
@@ -128,54 +150,69 @@ struct Round {
 }
 
 impl Work<'_> {
-    /// Signs again what was refused because of the settings: those very bytes cannot be in the trail.
+    /// What was refused because of the settings is signed again: those very bytes cannot be in the trail.
     fn mend(&mut self) -> Result<(), Fault> {
-        let now = self.clock.now()?;
-        let mut mended = Vec::new();
-        for (order, book) in self
-            .spool
-            .books
-            .iter_mut()
-            .filter(|(_, book)| book.chain.is_stale)
-        {
-            let first = book
-                .chain
-                .outbox
-                .values()
-                .next()
-                .map(|jws| issue::usage(jws))
-                .transpose()?;
-            let head = first.map_or((book.chain.seq, book.chain.prev), |first| {
-                (first.seq, first.prev)
-            });
-            self.issuer.sign_again(*order, &mut book.chain, head, now)?;
-            book.chain.is_stale = false;
-            mended.push(*order);
+        for (order, book) in &mut self.spool.books {
+            let chain = &mut book.chain;
+            if let (true, Some((from, jws))) = (chain.is_stale, chain.outbox.first_key_value()) {
+                let first = issue::usage(jws)?;
+                let again = Again {
+                    from: *from,
+                    head: (first.seq, first.prev),
+                };
+                self.lanes.entry(*order).or_default().again = Some(again);
+            }
+            chain.is_stale = false;
         }
-        mended
-            .into_iter()
-            .try_for_each(|order| self.spool.keep_receipts(order))
+        Ok(())
     }
 
     /// The next receipts to send, in the order of each chain.
-    fn batch(&self) -> Vec<Asked> {
+    fn batch(&mut self) -> Result<Vec<Asked>, Fault> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        let books = self.spool.books.iter();
-        for (order, book) in books.filter(|(order, _)| !self.sent.halted.contains_key(order)) {
-            for (index, jws) in &book.chain.outbox {
-                if batch.len() >= LINES_MAX || bytes >= BODY_BYTES_MAX {
-                    return batch;
-                }
+        let orders: Vec<OrderId> = self.spool.books.keys().copied().collect();
+        for order in orders {
+            let room = LINES_MAX - batch.len();
+            if room == 0 || bytes >= BODY_BYTES_MAX {
+                break;
+            }
+            for (index, jws) in self.ready(order, room)? {
                 bytes += jws.len() + 1;
-                batch.push(Asked {
-                    order: *order,
-                    index: *index,
-                    jws: jws.clone(),
-                });
+                batch.push(Asked { order, index, jws });
+                if bytes >= BODY_BYTES_MAX {
+                    break;
+                }
             }
         }
-        batch
+        Ok(batch)
+    }
+
+    /// The next receipts of an order whose place in the chain is right as far as we know.
+    fn ready(&mut self, order: OrderId, room: usize) -> Result<Vec<(usize, String)>, Fault> {
+        let going = !self.sent.halted.contains_key(&order);
+        let Some(book) = self.spool.books.get_mut(&order).filter(|_| going) else {
+            return Ok(Vec::new());
+        };
+        let lane = self.lanes.entry(order).or_default();
+        let count = lane.window.min(room);
+        let chain = &mut book.chain;
+        if let Some(again) = lane
+            .again
+            .filter(|again| chain.outbox.range(..again.from).next().is_none())
+        {
+            let signed = self
+                .issuer
+                .sign_again(order, chain, again, count, self.clock.now()?)?;
+            lane.again = signed.rest;
+            self.sent.signed_again += u64::try_from(signed.lines.len()).unwrap_or(0);
+            // DURABLE: the bytes that go out are kept first, so that a lost answer can be asked for with the same.
+            self.spool.append_signed(order, &signed.lines)?;
+            return Ok(signed.lines);
+        }
+        let end = lane.again.map_or(usize::MAX, |again| again.from);
+        let waiting = chain.outbox.range(..end).take(count);
+        Ok(waiting.map(|(index, jws)| (*index, jws.clone())).collect())
     }
 
     fn enter(&mut self, round: &mut Round, asked: Asked, answer: Answer) -> Result<(), Fault> {
@@ -227,26 +264,41 @@ impl Work<'_> {
 
     fn keep(&mut self, mut round: Round) -> Result<(), Fault> {
         for order in round.orders {
-            let got_on = round.judged.contains(&order);
-            let fruitless = self.fruitless.entry(order).or_default();
-            *fruitless = if got_on { 0 } else { *fruitless + 1 };
-            if *fruitless > FRUITLESS_MAX {
+            // DURABLE: the answers are kept before anything else is sent. Killed before, the same bytes go out again.
+            let accepted = round.accepted.remove(&order).unwrap_or_default();
+            self.spool.archive(order, &accepted)?;
+            let Some(book) = self.spool.books.get_mut(&order) else {
+                continue;
+            };
+            let lane = self.lanes.entry(order).or_default();
+            match round.heads.get(&order) {
+                Some(head) => {
+                    (book.chain.seq, book.chain.prev) = *head;
+                    lane.again = Some(Again {
+                        from: 0,
+                        head: *head,
+                    });
+                    lane.window = WINDOW_MIN;
+                }
+                None => lane.window = (lane.window * 2).min(LINES_MAX),
+            }
+            lane.fruitless = if round.judged.contains(&order) {
+                0
+            } else {
+                lane.fruitless + 1
+            };
+            if lane.fruitless > FRUITLESS_MAX {
                 let why = "its chain does not get on; does another meter sign for it?";
                 self.sent
                     .halted
                     .entry(order)
                     .or_insert_with(|| why.to_owned());
             }
-            let book = self.spool.books.get_mut(&order);
-            if let (Some(head), Some(book)) = (round.heads.get(&order), book) {
-                self.sent.signed_again += u64::try_from(book.chain.outbox.len()).unwrap_or(0);
-                self.issuer
-                    .sign_again(order, &mut book.chain, *head, self.clock.now()?)?;
+            if book.chain.outbox.is_empty() {
+                self.spool.keep_signed(order)?;
+            } else {
+                self.spool.keep_receipts(order)?;
             }
-            // DURABLE: the answers are kept before anything else is sent. Killed before, the same bytes go out again.
-            let accepted = round.accepted.remove(&order).unwrap_or_default();
-            self.spool.archive(order, &accepted)?;
-            self.spool.keep_receipts(order)?;
         }
         Ok(())
     }

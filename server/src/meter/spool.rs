@@ -1,7 +1,8 @@
 //! The spool: a folder a provider keeps, which makes metering repeatable.
 //!
-//! `<order>/receipts.json` holds the receipts and the signed bytes of those without an answer, `<order>/runs.json` the
-//! runs, `<order>/sent` an archive of the accepted receipts. Files are replaced whole: written aside, synced, renamed.
+//! `<order>/receipts.json` holds the receipts, `<order>/outbox` the signed bytes of those without an answer,
+//! `<order>/runs.json` the runs, `<order>/sent` an archive of the accepted receipts. Files are replaced whole: written
+//! aside, synced, renamed; the outbox may also grow, and of two lines with one index the later counts.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -78,16 +79,46 @@ impl Spool {
         let Some(book) = self.books.get(&order) else {
             return Ok(());
         };
-        // DURABLE: the receipts first, then the runs they state. Killed in between, the next meter finds the runs new,
-        // plans the same hours, and nothing is missing there.
-        self.keep_receipts(order)?;
+        // DURABLE: bytes, receipts, runs. Killed before the last, the next meter finds the runs new, plans the same hours,
+        // and nothing is missing there.
+        self.keep_signed(order)?;
         replace(
             &self.order_folder(order)?.join("runs.json"),
             &serde_json::to_vec(&book.runs)?,
         )
     }
 
-    /// Keeps the receipts of an order and what became of them.
+    /// Keeps signed bytes, new or signed again, and the receipts.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn keep_signed(&self, order: OrderId) -> Result<(), Fault> {
+        let Some(book) = self.books.get(&order) else {
+            return Ok(());
+        };
+        let lines: String = book
+            .chain
+            .outbox
+            .iter()
+            .map(|(n, jws)| format!("{n} {jws}\n"))
+            .collect();
+        // DURABLE: bytes before the receipts that count them. Killed in between, `load` drops bytes that no receipt
+        // counts, and takes the numbers of those that were signed again from the bytes.
+        replace(&self.order_folder(order)?.join("outbox"), lines.as_bytes())?;
+        self.keep_receipts(order)
+    }
+
+    /// Adds bytes that were signed again to the outbox.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn append_signed(&self, order: OrderId, lines: &[(usize, String)]) -> Result<(), Fault> {
+        let lines: String = lines
+            .iter()
+            .map(|(index, jws)| format!("{index} {jws}\n"))
+            .collect();
+        append(&self.order_folder(order)?.join("outbox"), &lines)
+    }
+
+    /// Keeps what became of the receipts of an order; the bytes of accepted ones may stay in the outbox until later.
     /// # Errors
     /// [`Fault::File`]
     pub fn keep_receipts(&self, order: OrderId) -> Result<(), Fault> {
@@ -102,17 +133,8 @@ impl Spool {
     /// # Errors
     /// [`Fault::File`]
     pub fn archive(&self, order: OrderId, jws: &[String]) -> Result<(), Fault> {
-        let path = self.order_folder(order)?.join("sent");
-        let fault = |error| Fault::File(path.clone(), error);
-        let mut file = OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&path)
-            .map_err(fault)?;
         let lines: String = jws.iter().map(|jws| format!("{jws}\n")).collect();
-        file.write_all(lines.as_bytes())
-            .and_then(|()| file.sync_data())
-            .map_err(fault)
+        append(&self.order_folder(order)?.join("sent"), &lines)
     }
 
     fn order_folder(&self, order: OrderId) -> Result<PathBuf, Fault> {
@@ -123,8 +145,17 @@ impl Spool {
 }
 
 fn load(folder: &Path) -> Result<OrderBook, Fault> {
-    let path = folder.join("receipts.json");
-    let chain: Chain = json(&path)?;
+    let mut chain: Chain = json(&folder.join("receipts.json"))?;
+    let path = folder.join("outbox");
+    for line in text(&path)?.lines() {
+        // A line that a kill cut off is passed over: what it was to replace stands before it.
+        if let Some((index, jws)) = line
+            .split_once(' ')
+            .and_then(|(n, jws)| Some((n.parse().ok()?, jws)))
+        {
+            chain.wait(index, jws);
+        }
+    }
     if !chain.is_whole() {
         return Err(Fault::Spool(path, "a signed receipt is missing".to_owned()));
     }
@@ -150,6 +181,16 @@ fn text(path: &Path) -> Result<String, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(Fault::File(path.to_owned(), error)),
     }
+}
+
+fn append(path: &Path, lines: &str) -> Result<(), Fault> {
+    let write = || {
+        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
+        // What a kill cut off must not run into the next line.
+        file.write_all(format!("\n{lines}").as_bytes())?;
+        file.sync_data()
+    };
+    write().map_err(|error: io::Error| Fault::File(path.to_owned(), error))
 }
 
 /// Replaces a file whole: after a crash it is the old one or the new one.

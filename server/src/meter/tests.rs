@@ -708,22 +708,18 @@ fn any_history() -> impl proptest::strategy::Strategy<Value = Vec<Vec<Row>>> {
                 .iter()
                 .zip(picks)
                 .filter(|(_, (is_shown, _))| *is_shown || n == last);
-            shown
-                .map(|((job, start, minutes, gpus, running), (_, less))| {
-                    let still = *running && n != last;
-                    (
-                        *job,
-                        *start,
-                        if still {
-                            (minutes + 50 - less).max(1)
-                        } else {
-                            *minutes
-                        },
-                        *gpus,
-                        still,
-                    )
-                })
-                .collect()
+            let row = |((job, start, minutes, gpus, running), (_, less)): (&Row, (bool, i64))| {
+                let still = *running && n != last;
+                let so_far = (minutes + 50 - less).max(1);
+                (
+                    *job,
+                    *start,
+                    if still { so_far } else { *minutes },
+                    *gpus,
+                    still,
+                )
+            };
+            shown.map(row).collect()
         };
         seen.into_iter().enumerate().map(export).collect()
     })

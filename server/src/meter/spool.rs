@@ -184,6 +184,9 @@ fn text(path: &Path) -> Result<String, Fault> {
 }
 
 fn append(path: &Path, lines: &str) -> Result<(), Fault> {
+    if lines.is_empty() {
+        return Ok(());
+    }
     let write = || {
         let mut file = OpenOptions::new().create(true).append(true).open(path)?;
         // What a kill cut off must not run into the next line.

@@ -9,6 +9,7 @@ mod command;
 mod entry;
 mod exchange;
 mod fund;
+mod keyring;
 mod me;
 mod openapi;
 mod order;
@@ -17,6 +18,7 @@ mod problem;
 mod programme;
 mod quote;
 mod read;
+mod receipt;
 mod supply;
 pub mod trail;
 mod voucher;
@@ -32,6 +34,7 @@ use verifier::time::Timestamp;
 pub use access::{Caller, Sees, key_row};
 pub use command::{COMMAND_BYTES_MAX, InFlight, req};
 pub use problem::{PROBLEM_JSON, Problem};
+pub use receipt::{BULK_BYTES_MAX, BULK_LINES_MAX};
 
 use crate::clock::Clock;
 use crate::config::Config;
@@ -53,6 +56,8 @@ pub struct Shared {
     pub desk: Desk,
     /// Keys that were used lately.
     pub access: access::Access,
+    /// Keys that signed lately.
+    keyring: keyring::Keyring,
     /// Commands being worked on.
     pub in_flight: InFlight,
     /// What is counted.
@@ -71,6 +76,7 @@ impl Shared {
             store,
             desk,
             access: access::Access::default(),
+            keyring: keyring::Keyring::default(),
             in_flight: InFlight::default(),
             metrics: Metrics::default(),
             under_way: watch::Sender::new(0),
@@ -111,6 +117,8 @@ pub enum Verb {
 pub enum Does {
     /// The body is the payload of this kind of command.
     Command(Kind),
+    /// The body is a signed statement of this kind of command; receipts also in bulk.
+    Signed(Kind),
     /// Makes an API key.
     MakeKey,
     /// Removes an API key.
@@ -142,6 +150,7 @@ impl Route {
             | Does::Metrics
             | Does::OpenApi => true,
             Does::Command(_)
+            | Does::Signed(_)
             | Does::Quote
             | Does::MakeKey
             | Does::RemoveKey
@@ -189,6 +198,10 @@ pub const ROUTES: &[Route] = &[
     asks("/v1/orders/cancel", Kind::CancelOrder, "Cancel an order"),
     asks("/v1/orders/close", Kind::CloseOrder, "Close an order that is done"),
     asks("/v1/orders/expire", Kind::ExpireOrder, "Close an order whose time is over"),
+    Route { method: Verb::Post, path: "/v1/receipts", summary: "Enter signed usage and delivery receipts", does: Does::Signed(Kind::AcceptReceipt) },
+    Route { method: Verb::Post, path: "/v1/acceptances", summary: "Enter a buyer's signed acceptance or defect", does: Does::Signed(Kind::GiveAcceptance) },
+    asks("/v1/acceptances/deem", Kind::DeemAcceptance, "Accept by silence, after the programme's days"),
+    asks("/v1/evidence", Kind::RecordEvidence, "State a contract, invoice, payment or other document"),
     asks("/v1/cases", Kind::OpenCase, "Open a case, e.g. an application"),
     asks("/v1/cases/decide", Kind::DecideCase, "Decide a case"),
     asks("/v1/cases/withdraw", Kind::WithdrawCase, "Withdraw a case"),
@@ -315,6 +328,7 @@ async fn dispatch(
 ) -> Result<HttpResponse, Problem> {
     match route.does {
         Does::Command(kind) => command::answer(shared, kind, request, payload).await,
+        Does::Signed(kind) => receipt::answer(shared, kind, request, payload).await,
         Does::MakeKey => {
             let (caller, body) = keyed(&shared, &request, payload).await?;
             let made = access::create_key(shared, caller, &body).await?;
@@ -429,7 +443,7 @@ mod tests {
         let routed: Vec<Kind> = ROUTES
             .iter()
             .filter_map(|route| {
-                if let Does::Command(kind) = route.does {
+                if let Does::Command(kind) | Does::Signed(kind) = route.does {
                     Some(kind)
                 } else {
                     None

@@ -6,6 +6,7 @@ use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::problem::{PROBLEM_JSON, Written};
+use super::receipt::LineOutcome;
 use super::{Does, ROUTES, Route, Verb};
 
 /// The document for [`ROUTES`].
@@ -35,9 +36,12 @@ pub(super) fn document() -> Value {
 }
 
 fn schemas() -> Value {
-    let mut schemas: Vec<(String, RefOr<Schema>)> =
-        vec![(Written::name().into_owned(), Written::schema())];
+    let mut schemas: Vec<(String, RefOr<Schema>)> = vec![
+        (Written::name().into_owned(), Written::schema()),
+        (LineOutcome::name().into_owned(), LineOutcome::schema()),
+    ];
     Written::schemas(&mut schemas);
+    LineOutcome::schemas(&mut schemas);
     let named = schemas.into_iter().map(|(name, schema)| {
         let name = if name == Written::name() {
             "Problem".to_owned()
@@ -135,7 +139,12 @@ fn parameters(route: &Route) -> Value {
 }
 
 fn request_body(route: &Route) -> Option<Value> {
+    let jws = json!({ "schema": { "type": "string", "description": "A compact JWS (RFC 7515)." } });
     let content = match route.does {
+        Does::Signed(verifier::book::command::Kind::AcceptReceipt) => {
+            json!({ "application/jose": jws, "application/x-ndjson": jws })
+        }
+        Does::Signed(_) => json!({ "application/jose": jws }),
         Does::Command(kind) => json!({ "application/json": { "schema": payload(kind) } }),
         Does::Quote | Does::MakeKey | Does::RemoveKey => {
             json!({ "application/json": { "schema": { "type": "object" } } })
@@ -169,6 +178,14 @@ fn responses(route: &Route) -> Value {
     match route.does {
         Does::Command(_) => {
             responses.insert("201".to_owned(), entered);
+        }
+        Does::Signed(_) => {
+            responses.insert("201".to_owned(), entered.clone());
+            let mut known = entered;
+            known["description"] = "Sent before: its entry. In bulk: one outcome a line.".into();
+            let line = json!({ "schema": { "$ref": "#/components/schemas/LineOutcome" } });
+            known["content"]["application/x-ndjson"] = line;
+            responses.insert("200".to_owned(), known);
         }
         Does::Metrics => {
             responses.insert(
@@ -212,7 +229,7 @@ mod tests {
                 route.path
             );
         }
-        for name in ["Problem", "Accepted", "Check"] {
+        for name in ["Problem", "LineOutcome", "Accepted", "Check", "Expected"] {
             assert!(
                 document["components"]["schemas"][name].is_object(),
                 "{name}"

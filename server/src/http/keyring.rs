@@ -1,0 +1,57 @@
+//! Public keys by thumbprint, for checking signatures before the sequencer: on many threads, once a receipt (DESIGN §7).
+//!
+//! A key's thumbprint is a function of the key (RFC 7638), so what is remembered here is never stale. Whether the key is
+//! registered, whose and still good, is asked by `decide` under the sequencer's lock; so is the signature where it does not
+//! hold here, so that the order of checks stays one order.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use verifier::receipt::Signed;
+use verifier::signature::{Kid, PublicKey};
+
+use crate::objects::wait;
+use crate::sequencer::Desk;
+
+/// Keys kept; all are forgotten at this size: each is found again in the book.
+const KEYS_MAX: usize = 100_000;
+
+/// The keys that signed lately.
+#[derive(Debug, Default)]
+pub(super) struct Keyring(RwLock<HashMap<Kid, Arc<PublicKey>>>);
+
+impl Keyring {
+    /// Verifies a statement as far as its key is known; anything else is left to `decide`. Runs on a thread that may wait.
+    pub(super) fn verify(&self, desk: &Desk, signed: Signed) -> Signed {
+        let Signed::Unverified(receipt) = signed else {
+            return signed;
+        };
+        let Some(key) = self.find(desk, receipt.kid()) else {
+            return Signed::Unverified(receipt);
+        };
+        match receipt.clone().verify(&key) {
+            Ok(verified) => Signed::Verified(verified),
+            Err(_) => Signed::Unverified(receipt),
+        }
+    }
+
+    fn find(&self, desk: &Desk, kid: Kid) -> Option<Arc<PublicKey>> {
+        let known = self
+            .0
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&kid)
+            .cloned();
+        if known.is_some() {
+            return known;
+        }
+        let key =
+            wait(desk.read(|book| book.keys.get(&kid).map(|key| key.public.clone()))).ok()??;
+        let key = Arc::new(key);
+        let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if keys.len() >= KEYS_MAX {
+            keys.clear();
+        }
+        keys.insert(kid, Arc::clone(&key));
+        Some(key)
+    }
+}

@@ -31,7 +31,7 @@ use entry::Entry;
 use scope::Scope;
 use state::batch::Batch;
 use state::case::Case;
-use state::chain::{Chain, Dealings, Runs};
+use state::chain::{Chain, Dealings};
 use state::dataset::{Dataset, Version};
 use state::fact::Facts;
 use state::fund::Fund;
@@ -132,8 +132,6 @@ pub struct Book {
     pub chains: BTreeMap<(OrderId, PartyId), Chain>,
     /// What orders' receipts come to, besides money.
     pub dealings: BTreeMap<OrderId, Dealings>,
-    /// Scheduler runs and the one order of each.
-    pub runs: Runs,
     /// Accepted data orders by buyer and version, until use is proven.
     pub licences: BTreeMap<(PartyId, DocumentDigest), BTreeSet<OrderId>>,
     /// Balances, counters, vouchers, orders' money, batches.

@@ -84,6 +84,12 @@ impl CounterKey {
         Self(format!("run/{site}/{}", URL_SAFE_NO_PAD.encode(run)).into())
     }
 
+    /// Whether it counts a site's hours or runs: the site keeps those.
+    #[must_use]
+    pub fn is_of_a_site(&self) -> bool {
+        self.0.starts_with("site/") || self.0.starts_with("run/")
+    }
+
     /// Whether a document was stated in a pool of programmes: `uniq/{pool}/{kind}/{hash}`, at most 1.
     #[must_use]
     pub fn unique(pool: &str, kind: &str, hash: &Sha256Hash) -> Self {

@@ -8,10 +8,10 @@ use crate::book::decide::delivery::{acceptance, licences};
 use crate::book::decide::evidence::evidence;
 use crate::book::decide::proof;
 use crate::book::entry::Entry;
-use crate::book::state::chain::{Accepted, Delivered, RunHash, Spoken, Usage};
+use crate::book::state::chain::{Accepted, Delivered, Spoken, Usage};
 use crate::book::state::order::Goods;
 use crate::book::{Book, Inconsistency};
-use crate::id::{OrderId, SiteId};
+use crate::id::OrderId;
 use crate::ledger::Postings;
 use crate::programme::schema::EvidenceKind;
 use crate::receipt::{Claims, ComputeUsage, DataDelivery, Receipt, Verdict};
@@ -179,6 +179,8 @@ fn own_outcome(
     proofs: &[(OrderId, Outcome<Stated>)],
 ) -> Result<Outcome<Stated>, Inconsistency> {
     let mut own = outcome(entry, entry.found.stated.as_ref(), "stated")?;
+    // Hours and runs are kept at their site, where the next receipt looks them up: not a second time here.
+    own.counters.retain(|(key, _)| !key.is_of_a_site());
     for (_, proven) in proofs {
         let without = proven.postings.legs().iter();
         let without = without.map(|(account, fen)| (account.clone(), fen.negated()));
@@ -223,11 +225,13 @@ fn occupy(
     entry: &Entry,
     claims: &ComputeUsage,
     (usage, billing): (&Usage, Billing),
-    sign: i64,
+    sign: i32,
 ) -> Result<(), Inconsistency> {
     let dealings = book.dealings.entry(claims.sub).or_default();
     let used = dealings.segments.entry(usage.segment).or_default();
-    used.units = used.units.saturating_add(sign * usage.units(billing));
+    used.units = used
+        .units
+        .saturating_add(i64::from(sign) * usage.units(billing));
     if sign < 0 {
         used.periods.remove(&usage.start);
     } else if !usage.is_void() {
@@ -237,26 +241,13 @@ fn occupy(
     let site = site.ok_or_else(|| wrong(entry, "no such site"))?;
     let capacity = site.capacity.entry(claims.gpu_model.clone()).or_default();
     for (hour, seconds) in usage.occupied(billing) {
-        let moved = capacity.occupy(hour, sign * seconds);
+        let moved = capacity.occupy(hour, i64::from(sign) * seconds);
         moved.map_err(|_| wrong(entry, "a site's hour would be occupied below zero"))?;
     }
     for run in &usage.runs {
-        count_run(book, (claims.site, *run), claims.sub, sign);
+        site.count_run(*run, claims.sub, sign);
     }
     Ok(())
-}
-
-/// A run that no standing receipt names belongs to nobody again.
-fn count_run(book: &mut Book, run: (SiteId, RunHash), order: OrderId, sign: i64) {
-    let (_, count) = book.runs.entry(run).or_insert((order, 0));
-    *count = if sign < 0 {
-        count.saturating_sub(1)
-    } else {
-        count.saturating_add(1)
-    };
-    if *count == 0 {
-        book.runs.remove(&run);
-    }
 }
 
 fn deliver(book: &mut Book, entry: &Entry, claims: &DataDelivery) {

@@ -26,6 +26,7 @@ pub(super) fn register(
         hardware: asked.hardware.clone(),
         capacity_kid: asked.capacity_kid,
         capacity: BTreeMap::new(),
+        runs: BTreeMap::new(),
     };
     book.sites.insert(id, site);
     Ok(())

@@ -305,9 +305,10 @@ impl UseOf<'_> {
 
     /// `receipt.jobs`, with the book: a run belongs to one order.
     fn runs(&self, new: &Usage) -> Result<(), Refusal> {
+        let site = self.case.book.site(self.claims.site)?;
         for run in &new.runs {
-            let known = self.case.book.runs.get(&(self.claims.site, *run));
-            if let Some((order, _)) = known.filter(|(order, _)| *order != self.claims.sub) {
+            let known = site.runs.get(run).map(|run| run.order);
+            if let Some(order) = known.filter(|order| *order != self.claims.sub) {
                 let sentence =
                     format!("a run is billed to {order} already; a run belongs to one order");
                 return Err(Refusal::new(Code::ReceiptJobs, sentence).with("order", order));

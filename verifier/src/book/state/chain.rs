@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::Billing;
-use crate::id::{DocumentDigest, OrderId, Sha256Hash, SiteId};
+use crate::id::{DocumentDigest, OrderId, Sha256Hash};
 use crate::receipt::{ComputeUsage, Verdict};
 use crate::settlement::evidence::{Correction, Use};
 use crate::time::{ClockHour, Timestamp};
@@ -189,9 +189,6 @@ pub fn run_hash(run: &str) -> RunHash {
     short.copy_from_slice(hash.bytes().split_at(16).0);
     short
 }
-
-/// A run belongs to one order; the counter `run/…` says in how many standing receipts of it.
-pub type Runs = BTreeMap<(SiteId, RunHash), (OrderId, u32)>;
 
 /// What an order's evidence comes to, besides money.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::{Billing, Hardware};
-use crate::id::{GpuModel, PartyId, SiteId};
+use crate::book::state::chain::RunHash;
+use crate::id::{GpuModel, OrderId, PartyId, SiteId};
 use crate::money::Fen;
 use crate::region::Region;
 use crate::signature::Kid;
@@ -22,6 +23,17 @@ pub struct Site {
     pub capacity_kid: Kid,
     /// What is given to this exchange and what is occupied, by model.
     pub capacity: BTreeMap<GpuModel, Capacity>,
+    /// Scheduler runs and the one order of each: the counters `run/{site}/{run}`; none is 0.
+    pub runs: BTreeMap<RunHash, Run>,
+}
+
+/// A scheduler run: it fills receipts of one order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Run {
+    /// Which order.
+    pub order: OrderId,
+    /// How many of its standing receipts.
+    pub receipts: u32,
 }
 
 impl Site {
@@ -31,6 +43,16 @@ impl Site {
         let stands = |hardware: &&Hardware| hardware.gpu_model == *gpu_model;
         let row = self.hardware.iter().find(stands);
         row.map_or(0, |hardware| hardware.gpus)
+    }
+
+    /// Counts a run in one receipt more of an order, or (`by` −1) in one less; what no receipt names is forgotten.
+    pub(in crate::book) fn count_run(&mut self, run: RunHash, order: OrderId, by: i32) {
+        let entry = self.runs.entry(run);
+        let known = entry.or_insert(Run { order, receipts: 0 });
+        known.receipts = known.receipts.saturating_add_signed(by);
+        if known.receipts == 0 {
+            self.runs.remove(&run);
+        }
     }
 }
 

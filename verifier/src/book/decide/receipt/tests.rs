@@ -1,5 +1,7 @@
 //! Each `receipt.*` code, provoked one past its limit; at the limit the receipt is accepted.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::book::command::{
     AdmitParty, AppropriateFund, ClaimAsked, Command, DeemAcceptance, EnactProgramme,
@@ -9,6 +11,7 @@ use crate::book::command::{
 };
 use crate::book::decide::{Env, Request, decide};
 use crate::book::entry::{Entry, RULES};
+use crate::book::state::site::Site;
 use crate::id::{
     ActorId, DatasetId, DocumentDigest, FundId, FunderId, GpuModel, OfferId, ProgrammeId, Salt,
     Sha256Hash, SiteId,
@@ -62,6 +65,7 @@ struct World {
     book: Book,
     now: i64,
     draws: u8,
+    counters: BTreeMap<String, i64>,
     exchange: Who,
     provider: Who,
     vendor: Who,
@@ -116,6 +120,7 @@ impl World {
             book: Book::new(),
             now: T - 30 * 24 * HOUR,
             draws: 0,
+            counters: BTreeMap::new(),
             exchange: nobody(),
             provider: nobody(),
             vendor: nobody(),
@@ -301,28 +306,28 @@ impl World {
         request.command = read.asked;
         assert_eq!(decide(&self.book, &request, &env), Ok(entry.clone()));
         self.book.apply(&entry).unwrap();
-        self.check();
+        self.check(&entry);
         Ok(entry)
     }
 
-    /// What is kept by site and run is what the counters say.
-    fn check(&self) {
+    /// What sites keep is what the entries' counters sum to, and within the shares.
+    fn check(&mut self, entry: &Entry) {
         self.book.money.check_invariants().unwrap();
-        for (key, value) in self.book.money.counters().iter() {
-            let parts: Vec<_> = key.as_str().split('/').collect();
-            if let ["site", site, model, hour] = parts[..] {
-                let site = &self.book.sites[&SiteId::parse(site).unwrap()];
-                let capacity = &site.capacity[&GpuModel::parse(model).unwrap()];
-                let hour = crate::time::ClockHour::parse(hour).unwrap();
-                assert_eq!(capacity.occupied(hour), value, "{key}");
-                assert!(value <= capacity.limit(hour), "{key}");
-            }
+        for (key, by) in &entry.counters {
+            *self.counters.entry(key.to_string()).or_default() += by;
         }
-        let counters = self.book.money.counters().iter();
-        let runs = counters.filter(|(key, _)| key.as_str().starts_with("run/"));
-        let counted: i64 = runs.map(|(_, count)| count).sum();
-        let kept = self.book.runs.values().map(|(_, count)| i64::from(*count));
-        assert_eq!(counted, kept.sum::<i64>());
+        self.counters.retain(|_, value| *value != 0);
+        let mut kept = BTreeMap::new();
+        for (id, site) in &self.book.sites {
+            let runs = site.runs.iter();
+            let runs = runs.map(|(run, of)| (CounterKey::run(*id, run), i64::from(of.receipts)));
+            kept.extend(runs.map(|(key, count)| (key.to_string(), count)));
+            kept.extend(hours(*id, site));
+        }
+        let of_sites = |key: &str| key.starts_with("site/") || key.starts_with("run/");
+        let counted = self.counters.iter().filter(|(key, _)| of_sites(key));
+        let counted: BTreeMap<_, _> = counted.map(|(key, by)| (key.clone(), *by)).collect();
+        assert_eq!(kept, counted);
     }
 
     fn admit(&mut self, role: Role) -> Who {
@@ -516,6 +521,20 @@ impl World {
     fn order_mut(&mut self) -> &mut Order {
         self.book.orders.get_mut(&self.order).unwrap()
     }
+}
+
+/// The occupied hours of a site by the names of their counters; none is beyond its share.
+fn hours(id: SiteId, site: &Site) -> Vec<(String, i64)> {
+    let mut kept = Vec::new();
+    for (model, capacity) in &site.capacity {
+        let hours = (0..100).map(|n| at(T + n * HOUR).hour());
+        for hour in hours.filter(|hour| capacity.occupied(*hour) != 0) {
+            assert!(capacity.occupied(hour) <= capacity.limit(hour), "{hour}");
+            let key = CounterKey::site(id, model, hour).to_string();
+            kept.push((key, capacity.occupied(hour)));
+        }
+    }
+    kept
 }
 
 fn signed<S: Statement>(claims: &S, key: u8) -> Signed {
@@ -852,7 +871,7 @@ fn jobs_sum_up_and_a_run_belongs_to_one_order() {
         let void = world.correction(seq, 0, start, start + HOUR);
         world.enter(&void).unwrap();
     }
-    assert!(world.book.runs.is_empty());
+    assert!(world.book.sites[&world.site].runs.is_empty());
     world.enter(&third).unwrap();
 }
 
@@ -1185,71 +1204,127 @@ fn silence_accepts_after_the_programmes_days() {
     );
 }
 
-#[test]
-fn a_document_counts_once_over_its_pool() {
-    let mut world = World::new();
-    let invoice = |world: &World| RecordEvidence {
+fn invoice(world: &World) -> RecordEvidence {
+    RecordEvidence {
         order: world.order,
         kind: EvidenceKind::Invoice,
         digest: DocumentDigest::of(b"invoice"),
         number: Some(Sha256Hash::of(b"12345678901234567890")),
         lines: vec![(Line::GpuRent, fen(8_000))],
-    };
+    }
+}
+
+fn record(asked: &RecordEvidence) -> Command {
+    Command::RecordEvidence(asked.clone())
+}
+
+#[test]
+fn a_document_counts_once_over_its_pool() {
+    let mut world = World::new();
     let good = invoice(&world);
-    let record = |asked: &RecordEvidence| Command::RecordEvidence(asked.clone());
     world.ask(world.buyer, record(&good)).unwrap();
     let copy = RecordEvidence {
         digest: DocumentDigest::of(b"copy"),
         ..good.clone()
     };
-    assert_eq!(
-        code(world.ask(world.provider, record(&copy))),
-        Code::EvidenceUnique
-    );
-    assert_eq!(
-        code(world.ask(world.rival, record(&good))),
-        Code::AccessParty
-    );
-    let number = Some(Sha256Hash::of(b"another"));
-    for bad in [
-        RecordEvidence {
-            lines: Vec::new(),
-            ..good.clone()
-        },
-        RecordEvidence {
-            lines: vec![(Line::GpuRent, fen(0))],
-            ..good.clone()
-        },
-        RecordEvidence {
-            lines: vec![(Line::GpuRent, fen(1)), (Line::GpuRent, fen(1))],
-            ..good.clone()
-        },
-        RecordEvidence {
-            kind: EvidenceKind::Other,
-            ..good.clone()
-        },
-        RecordEvidence {
-            kind: EvidenceKind::UsageReceipt,
-            ..good.clone()
-        },
-        RecordEvidence {
-            kind: EvidenceKind::UseProof,
-            lines: Vec::new(),
-            ..good.clone()
-        },
-    ] {
-        let bad = RecordEvidence { number, ..bad };
-        assert_eq!(
-            code(world.ask(world.buyer, record(&bad))),
-            Code::EvidenceInvalid,
-            "{bad:?}"
-        );
-    }
-    let other = RecordEvidence {
-        kind: EvidenceKind::Other,
+    let refused = world.ask(world.provider, record(&copy));
+    assert_eq!(code(refused), Code::EvidenceUnique);
+    let refused = world.ask(world.rival, record(&good));
+    assert_eq!(code(refused), Code::AccessParty);
+}
+
+#[test]
+fn a_document_states_money_as_its_kind_does() {
+    let mut world = World::new();
+    let good = invoice(&world);
+    let of_kind = |kind| RecordEvidence {
+        kind,
         lines: Vec::new(),
-        number,
-        ..good
+        ..good.clone()
     };
+    let of_lines = |lines| RecordEvidence {
+        lines,
+        ..good.clone()
+    };
+    let line = |amount| (Line::GpuRent, fen(amount));
+    let other_with_money = RecordEvidence {
+        kind: EvidenceKind::Other,
+        ..good.clone()
+    };
+    for bad in [
+        of_lines(Vec::new()),
+        of_lines(vec![line(0)]),
+        of_lines(vec![line(1), line(1)]),
+        of_kind(EvidenceKind::UsageReceipt),
+        of_kind(EvidenceKind::UseProof),
+        other_with_money,
+    ] {
+        let refused = world.ask(world.buyer, record(&bad));
+        assert_eq!(code(refused), Code::EvidenceInvalid, "{bad:?}");
+    }
+    let other = of_kind(EvidenceKind::Other);
     world.ask(world.office, record(&other)).unwrap();
+    world.ask(world.buyer, record(&good)).unwrap();
+}
+
+/// One step of a random history: an hour of the order, cards, minutes of it, and whether the hour is corrected if known.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    hour: i64,
+    cards: u32,
+    minutes: i64,
+    corrects: bool,
+}
+
+fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
+    use proptest::prelude::*;
+    let step = (0_i64..6, 0_u32..50, 0_i64..62, any::<bool>());
+    let step = step.prop_map(|(hour, cards, minutes, corrects)| Step {
+        hour,
+        cards,
+        minutes,
+        corrects,
+    });
+    proptest::collection::vec(step, 1..12)
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+
+    /// A naive ledger that keeps one receipt an hour agrees on what is taken, occupied and billed.
+    #[test]
+    fn random_receipts_and_corrections_agree_with_a_naive_ledger(steps in steps()) {
+        let mut world = World::new();
+        let mut naive: BTreeMap<i64, (u32, Step)> = BTreeMap::new();
+        for step in steps {
+            let start = T + step.hour * HOUR;
+            let known = naive.get(&step.hour).copied();
+            let seq = world.book.chain(world.order, world.provider.0).next();
+            let claims = match known {
+                Some((last, first)) if step.corrects => {
+                    world.correction(last, step.cards, start, start + first.minutes * 60)
+                }
+                _ => world.usage(step.cards, start, start + step.minutes * 60),
+            };
+            let corrects = claims.kind == Kind::Correction;
+            let used = i64::from(step.cards) * (claims.end.unix() - start);
+            let is_free = known.is_none_or(|(_, first)| first.cards == 0 || first.minutes == 0);
+            let fits = (1..=60).contains(&step.minutes) || corrects;
+            // 40 cards are shared: 144,000 GPU-seconds an hour.
+            let expected = used <= 144_000
+                && if corrects { true } else { step.cards > 0 && fits && is_free };
+            let before = world.book.clone();
+            let outcome = world.enter(&claims);
+            proptest::prop_assert_eq!(outcome.is_ok(), expected, "{:?} {:?}", step, outcome);
+            if !expected {
+                proptest::prop_assert!(world.book == before);
+                continue;
+            }
+            let minutes = (claims.end.unix() - start) / 60;
+            naive.insert(step.hour, (seq, Step { minutes, ..step }));
+            let all: i64 = naive.values().map(|(_, s)| i64::from(s.cards) * s.minutes * 60).sum();
+            let dealings = &world.book.dealings[&world.order];
+            proptest::prop_assert_eq!(dealings.segments[&0].units, all);
+        }
+    }
 }

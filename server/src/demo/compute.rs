@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use verifier::id::{CaseId, OrderId, VoucherId};
 
@@ -95,9 +96,11 @@ pub(super) fn order(cast: &Cast, supply: &Supply) -> Result<(Orders, Vec<Refusal
             claims.push(claim(cast, deal, *right)?);
         }
         let site = supply.site(deal.provider)?;
+        // As many GPU-seconds as the contract's amount buys.
+        let limit = deal.contract_fen * 3_600 / site.price_fen;
         let mut asked = json!({
             "seller": cast.id(deal.provider)?, "contract": contract(deal), "claims": claims,
-            "segments": [{ "offer": site.offer, "from": FROM, "to": TO }],
+            "segments": [{ "offer": site.offer, "from": FROM, "to": TO, "limit": limit }],
         });
         if let Some(purpose) = deal.purpose {
             asked["purpose"] = json!(purpose);
@@ -122,10 +125,22 @@ fn claim(cast: &Cast, deal: &Deal, right: Right) -> Result<Value, Fault> {
         }
         Applied { programme, office } => {
             let subject = json!({ "programme": programme, "contract": contract(deal) });
-            let voucher = apply(cast, deal.buyer, office, (subject, None))?;
-            Ok(json!({ "voucher": voucher }))
+            let granted = apply(cast, deal.buyer, office, (subject, None))?;
+            Ok(json!({ "voucher": granted.voucher }))
         }
     }
+}
+
+/// A voucher that an office granted.
+pub(super) struct Granted {
+    pub(super) voucher: VoucherId,
+    pub(super) face_fen: i64,
+}
+
+/// What of an issued voucher matters here.
+#[derive(Deserialize)]
+struct Issued {
+    face: i64,
 }
 
 /// A buyer applies and an office grants: the decision makes the voucher.
@@ -134,7 +149,7 @@ pub(super) fn apply(
     buyer: &str,
     office: &str,
     (application, approved_fen): (Value, Option<i64>),
-) -> Result<VoucherId, Fault> {
+) -> Result<Granted, Fault> {
     let asked = json!({ "subject": { "application": application } });
     let opened = cast.client(buyer)?.ask("/v1/cases", &asked)?;
     let case: CaseId = opened.found("case")?;
@@ -143,9 +158,12 @@ pub(super) fn apply(
     if let Some(fen) = approved_fen {
         decision["approved_fen"] = json!(fen);
     }
-    cast.client(office)?
-        .ask("/v1/cases/decide", &decision)?
-        .found("voucher")
+    let decided = cast.client(office)?.ask("/v1/cases/decide", &decision)?;
+    let issued: Issued = decided.found("issued")?;
+    Ok(Granted {
+        voucher: decided.found("voucher")?,
+        face_fen: issued.face,
+    })
 }
 
 /// Beijing: one contract, one voucher.

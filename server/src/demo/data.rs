@@ -1,7 +1,7 @@
 //! A training dataset: bought with a data voucher, delivered, accepted with proof of possession; its holdback waits for use.
 
 use serde_json::json;
-use verifier::id::{DocumentDigest, OrderId, Sha256Hash};
+use verifier::id::{CaseId, DocumentDigest, OrderId, Sha256Hash};
 use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
 
 use super::cast::Cast;
@@ -25,17 +25,18 @@ pub(super) fn buy(stage: &Stage, cast: &Cast, supply: &Supply) -> Result<Documen
         "programme": "shanghai-corpus-2025", "contract": contract, "purpose": "llm",
     });
     let approved = Some(dataset.price_fen);
-    let voucher = compute::apply(cast, BUYER, "shanghai", (application, approved))?;
+    let granted = compute::apply(cast, BUYER, "shanghai", (application, approved))?;
     let now = stage.clock.now()?;
     let asked = json!({
         "seller": cast.id(VENDOR)?, "contract": contract, "purpose": "llm",
         "segments": [{ "dataset": dataset.manifest, "from": now, "to": now.after(30 * 86_400) }],
-        "claims": [{ "voucher": voucher }],
+        "claims": [{ "voucher": granted.voucher, "hold_fen": granted.face_fen }],
     });
     let placed = cast.client(BUYER)?.ask("/v1/orders", &asked)?;
     let order: OrderId = placed.found("order")?;
     let possession = deliver(stage, cast, dataset, order)?;
     accept(stage, cast, (dataset, possession), order)?;
+    redeem(cast, order, granted.face_fen)?;
     Ok(dataset.manifest)
 }
 
@@ -103,6 +104,21 @@ fn accept(
     let signer = cast.signer(BUYER, KeyUse::Acceptance)?;
     cast.client(BUYER)?
         .sign_in("/v1/acceptances", &receipt::sign(&claims, signer))?;
+    Ok(())
+}
+
+/// The bureau approves what the order may earn (核定): the text leaves the base to it. A fifth of it waits for use.
+fn redeem(cast: &Cast, order: OrderId, fen: i64) -> Result<(), Fault> {
+    let asked = json!({ "subject": { "redemption": { "order": order, "claim": 0 } } });
+    let case: CaseId = cast
+        .client(BUYER)?
+        .ask("/v1/cases", &asked)?
+        .found("case")?;
+    let decision = json!({
+        "case": case, "approved": true, "approved_fen": fen, "basis": document("approved contract amount"),
+    });
+    cast.client("shanghai")?
+        .ask("/v1/cases/decide", &decision)?;
     Ok(())
 }
 

@@ -44,6 +44,8 @@ pub(super) struct Site {
     pub(super) offer: OfferId,
     /// Its cards.
     pub(super) gpu_model: &'static str,
+    /// Fen a card-hour.
+    pub(super) price_fen: i64,
 }
 
 /// A dataset version on sale.
@@ -133,6 +135,7 @@ fn open_site(stage: &Stage, cast: &Cast, place: &Place) -> Result<Site, Fault> {
         id,
         offer,
         gpu_model: place.gpu_model,
+        price_fen: place.price,
     })
 }
 

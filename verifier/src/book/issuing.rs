@@ -16,7 +16,7 @@ use crate::refusal::{Code, Refusal};
 use crate::settlement::Outcome;
 use crate::settlement::cap::Holder;
 use crate::settlement::counter::CounterKey;
-use crate::settlement::order::Terms;
+use crate::settlement::order::{Segment, Terms};
 use crate::settlement::voucher::{Amount, Issue, Issued};
 use crate::time::Timestamp;
 
@@ -241,9 +241,18 @@ pub fn terms(
         )
     })?;
     let lines = |fen| Lines::from_iter([(Line::GpuRent, fen)]);
+    // Used in full, the contract costs what it says: so a programme that pays on metered use can compute a face too.
+    let whole = Segment {
+        price: contract.fen,
+        per: 1,
+        limit: Some(1),
+    };
     Ok(Terms {
         scheme,
-        segments: Vec::new(),
+        segments: (scheme == Scheme::Compute)
+            .then_some(whole)
+            .into_iter()
+            .collect(),
         contract: Some(lines(contract.fen)),
         approved: approved.map(lines),
         contract_days: Some(Span {

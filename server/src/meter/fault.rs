@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use verifier::refusal::Refusal;
 
 use crate::clock::ClockFault;
+use crate::faults::Crash;
 use crate::keys;
 
 /// Why the meter stopped. Nothing that was signed is lost by it: the spool goes on where it was.
@@ -36,6 +37,8 @@ pub enum Fault {
     Receipt(Box<Refusal>),
     /// The machine's clock.
     Clock(ClockFault),
+    /// A test made the meter die.
+    Crash(Crash),
     /// What is kept cannot be written as JSON.
     Json(serde_json::Error),
 }
@@ -72,6 +75,7 @@ impl fmt::Display for Fault {
             Self::Answer(status, text) => write!(f, "the exchange answered {status}: {text}"),
             Self::Receipt(refusal) => write!(f, "a receipt would be refused: {refusal}"),
             Self::Clock(fault) => fault.fmt(f),
+            Self::Crash(crash) => crash.fmt(f),
             Self::Json(error) => write!(f, "the spool cannot be written: {error}"),
         }
     }
@@ -84,6 +88,7 @@ impl std::error::Error for Fault {
             Self::Key(fault) => Some(fault),
             Self::Receipt(refusal) => Some(refusal),
             Self::Clock(fault) => Some(fault),
+            Self::Crash(crash) => Some(crash),
             Self::Json(error) => Some(error),
             Self::Config(..)
             | Self::NoZone(_)
@@ -112,6 +117,12 @@ impl From<serde_json::Error> for Fault {
 impl From<ClockFault> for Fault {
     fn from(fault: ClockFault) -> Self {
         Self::Clock(fault)
+    }
+}
+
+impl From<Crash> for Fault {
+    fn from(crash: Crash) -> Self {
+        Self::Crash(crash)
     }
 }
 

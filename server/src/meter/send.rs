@@ -90,7 +90,8 @@ pub fn send(
             .iter()
             .map(|asked| format!("{}\n", asked.jws))
             .collect();
-        let answers = exchange.post(&body, batch.len())?;
+        let post = || exchange.post(&body, batch.len());
+        let answers = work.spool.faults.around("post", post)?;
         let mut round = Round::default();
         for (asked, answer) in batch.into_iter().zip(answers) {
             work.enter(&mut round, asked, answer)?;
@@ -294,10 +295,11 @@ impl Work<'_> {
                     .entry(order)
                     .or_insert_with(|| why.to_owned());
             }
-            if book.chain.outbox.is_empty() {
+            let is_done = book.chain.outbox.is_empty();
+            self.spool.keep_receipts(order)?;
+            if is_done {
+                // Only now: the bytes of a receipt may go when its answer is kept.
                 self.spool.keep_signed(order)?;
-            } else {
-                self.spool.keep_receipts(order)?;
             }
         }
         Ok(())

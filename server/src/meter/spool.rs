@@ -15,12 +15,15 @@ use verifier::id::OrderId;
 use super::chain::Chain;
 use super::fault::Fault;
 use super::intake::OrderBook;
+use crate::faults::Faults;
 
 /// The spool of one provider, in memory, and the lock on its folder.
 pub struct Spool {
     folder: PathBuf,
     /// What is known, by order.
     pub books: BTreeMap<OrderId, OrderBook>,
+    /// Where a test makes the meter die.
+    pub(super) faults: Faults,
     /// Held until the meter ends; `None` where it only looks.
     _lock: Option<File>,
 }
@@ -68,6 +71,7 @@ impl Spool {
         Ok(Self {
             folder: folder.to_owned(),
             books,
+            faults: Faults::none(),
             _lock: None,
         })
     }
@@ -82,10 +86,7 @@ impl Spool {
         // DURABLE: bytes, receipts, runs. Killed before the last, the next meter finds the runs new, plans the same hours,
         // and nothing is missing there.
         self.keep_signed(order)?;
-        replace(
-            &self.order_folder(order)?.join("runs.json"),
-            &serde_json::to_vec(&book.runs)?,
-        )
+        self.replace(order, "runs.json", &serde_json::to_vec(&book.runs)?)
     }
 
     /// Keeps signed bytes, new or signed again, and the receipts.
@@ -103,7 +104,7 @@ impl Spool {
             .collect();
         // DURABLE: bytes before the receipts that count them. Killed in between, `load` drops bytes that no receipt
         // counts, and takes the numbers of those that were signed again from the bytes.
-        replace(&self.order_folder(order)?.join("outbox"), lines.as_bytes())?;
+        self.replace(order, "outbox", lines.as_bytes())?;
         self.keep_receipts(order)
     }
 
@@ -115,7 +116,7 @@ impl Spool {
             .iter()
             .map(|(index, jws)| format!("{index} {jws}\n"))
             .collect();
-        append(&self.order_folder(order)?.join("outbox"), &lines)
+        self.append(order, "outbox", &lines)
     }
 
     /// Keeps what became of the receipts of an order; the bytes of accepted ones may stay in the outbox until later.
@@ -125,8 +126,7 @@ impl Spool {
         let Some(book) = self.books.get(&order) else {
             return Ok(());
         };
-        let path = self.order_folder(order)?.join("receipts.json");
-        replace(&path, &serde_json::to_vec(&book.chain)?)
+        self.replace(order, "receipts.json", &serde_json::to_vec(&book.chain)?)
     }
 
     /// Adds accepted receipts to the archive of an order. It is for people: nothing reads it back.
@@ -134,7 +134,37 @@ impl Spool {
     /// [`Fault::File`]
     pub fn archive(&self, order: OrderId, jws: &[String]) -> Result<(), Fault> {
         let lines: String = jws.iter().map(|jws| format!("{jws}\n")).collect();
-        append(&self.order_folder(order)?.join("sent"), &lines)
+        self.append(order, "sent", &lines)
+    }
+
+    fn append(&self, order: OrderId, name: &'static str, lines: &str) -> Result<(), Fault> {
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let path = self.order_folder(order)?.join(name);
+        let write = || {
+            let mut file = OpenOptions::new().create(true).append(true).open(&path)?;
+            // What a kill cut off must not run into the next line.
+            file.write_all(format!("\n{lines}").as_bytes())?;
+            file.sync_data()
+        };
+        let done = || write().map_err(|error: io::Error| Fault::File(path.clone(), error));
+        self.faults.around(name, done)
+    }
+
+    /// Replaces a file whole: after a crash it is the old one or the new one.
+    fn replace(&self, order: OrderId, name: &'static str, bytes: &[u8]) -> Result<(), Fault> {
+        let folder = self.order_folder(order)?;
+        let (path, aside) = (folder.join(name), folder.join(format!("{name}.new")));
+        let write = || {
+            let mut file = File::create(&aside)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&aside, &path)?;
+            File::open(&folder)?.sync_all()
+        };
+        let done = || write().map_err(|error: io::Error| Fault::File(path.clone(), error));
+        self.faults.around(name, done)
     }
 
     fn order_folder(&self, order: OrderId) -> Result<PathBuf, Fault> {
@@ -181,31 +211,4 @@ fn text(path: &Path) -> Result<String, Fault> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
         Err(error) => Err(Fault::File(path.to_owned(), error)),
     }
-}
-
-fn append(path: &Path, lines: &str) -> Result<(), Fault> {
-    if lines.is_empty() {
-        return Ok(());
-    }
-    let write = || {
-        let mut file = OpenOptions::new().create(true).append(true).open(path)?;
-        // What a kill cut off must not run into the next line.
-        file.write_all(format!("\n{lines}").as_bytes())?;
-        file.sync_data()
-    };
-    write().map_err(|error: io::Error| Fault::File(path.to_owned(), error))
-}
-
-/// Replaces a file whole: after a crash it is the old one or the new one.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
-    let aside = path.with_extension("new");
-    let write = || {
-        let mut file = File::create(&aside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        path.parent()
-            .map_or(Ok(()), |folder| File::open(folder)?.sync_all())
-    };
-    write().map_err(|error| Fault::File(path.to_owned(), error))
 }

@@ -14,6 +14,7 @@ use verifier::time::Timestamp;
 
 use super::row::RowCode;
 use super::*;
+use crate::faults::Faults;
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/usage/");
 /// After every end in the fixtures.
@@ -470,6 +471,16 @@ impl Chains {
                 "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.capacity\",\"detail\":\"40 over 32\"}}\n"
             );
         }
+        let taken = |other: &&ComputeUsage| {
+            (other.sub, other.site) == (claims.sub, claims.site)
+                && other.start < claims.end
+                && claims.start < other.end
+        };
+        if claims.kind == Kind::Usage && self.claims.iter().any(|other| taken(&other)) {
+            return format!(
+                "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.overlap\"}}\n"
+            );
+        }
         *head = (claims.seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
         self.accepted.insert(jws.to_owned());
         self.claims.push(claims);
@@ -613,9 +624,14 @@ fn a_meter_that_lost_its_spool_signs_again_from_the_expected_head() {
     let count = signed(&mut meter).len();
     let sent = deliver(&mut meter).unwrap();
     assert!(sent.signed_again > 0);
-    assert_eq!(sent.accepted, count as u64);
-    // This exchange does not check overlaps; the real one refuses each receipt of a period that is taken.
-    assert_eq!(chains.lock().unwrap().claims.len(), before + count);
+    // The job over the month's end was stated before, from 14:20 to 18:10: five receipts, each refused now.
+    assert!(
+        sent.refused
+            .iter()
+            .all(|refused| refused.code == "receipt.overlap")
+    );
+    assert_eq!((sent.refused.len(), sent.accepted), (5, count as u64 - 5));
+    assert_eq!(chains.lock().unwrap().claims.len(), before + count - 5);
 }
 
 #[test]
@@ -666,6 +682,67 @@ fn an_exchange_that_is_away_leaves_everything_in_the_spool() {
     let count = signed(&mut meter).len();
     assert!(matches!(deliver(&mut meter), Err(Fault::Unreachable(_))));
     assert_eq!(meter.pending(), count);
+}
+
+/// The last word on each period, as the exchange has it.
+fn last_words(chains: &Mutex<Chains>) -> BTreeMap<(Timestamp, Timestamp), (u32, i64, usize)> {
+    let word = |claims: &ComputeUsage| {
+        let key = (claims.start, claims.end);
+        (
+            key,
+            (
+                claims.gpu_count,
+                claims.gpu_seconds.get(),
+                claims.jobs.len(),
+            ),
+        )
+    };
+    chains.lock().unwrap().claims.iter().map(word).collect()
+}
+
+/// Two exports, each metered and sent: a running job that ends with less, a late one, one over the site's capacity.
+fn two_nights(folder: &Path, url: &str, faults: &Faults) -> Result<(), Fault> {
+    let first: [Row; 3] = [
+        (1, 0, 200, 4, true),
+        (2, 30, 60, 40, false),
+        (3, 100, 90, 2, false),
+    ];
+    let second: [Row; 3] = [
+        (1, 0, 150, 4, false),
+        (3, 100, 90, 2, false),
+        (4, 110, 50, 1, false),
+    ];
+    for rows in [first, second] {
+        let mut meter = Meter::open(settings(folder, true, url), clock())?;
+        meter.spool.faults = faults.clone();
+        meter.take(
+            Path::new("f"),
+            export(&rows).as_bytes(),
+            &Overrides::default(),
+        )?;
+        let plans = meter.plan();
+        meter.sign(&signer(), &plans)?;
+        deliver(&mut meter)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn killed_at_any_durable_effect_the_meter_states_the_same_in_the_end() {
+    let (url, chains) = exchange(Mood::default());
+    let folder = tempfile::tempdir().unwrap();
+    let counting = Faults::counting();
+    two_nights(folder.path(), &url, &counting).unwrap();
+    let expected = last_words(&chains);
+    assert!(expected.len() > 4);
+    for point in 0..counting.passed() {
+        let (url, chains) = exchange(Mood::default());
+        let folder = tempfile::tempdir().unwrap();
+        let died = two_nights(folder.path(), &url, &Faults::stop_at(point));
+        assert!(matches!(died, Err(Fault::Crash(_))), "point {point}");
+        two_nights(folder.path(), &url, &Faults::none()).unwrap();
+        assert_eq!(last_words(&chains), expected, "point {point}");
+    }
 }
 
 /// One row of a random history of a small cluster: job, start minute, minutes, GPUs, and whether it still runs.

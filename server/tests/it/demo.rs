@@ -4,8 +4,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use verifier::audit::{Depth, Files, Report, Verdict, audit};
+use verifier::audit::{Depth, Verdict, audit};
 use verifier::trail::policy::Policy;
+
+use crate::support::Trail;
 
 /// How many bytes of each file are flipped, evenly spread; the whole file is audited anew each time.
 const FLIPS: usize = 5;
@@ -14,44 +16,6 @@ fn demo(data: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quan"));
     command.args(["demo", "--once", "--data"]).arg(data);
     command.output().unwrap()
-}
-
-/// The files of a trail, held in memory, so that one of them can be damaged.
-#[derive(Clone)]
-struct Trail(Vec<(String, Vec<u8>)>);
-
-impl Trail {
-    fn read(root: &Path) -> Self {
-        let (mut files, mut waiting) = (Vec::new(), vec![(root.to_owned(), String::new())]);
-        while let Some((path, prefix)) = waiting.pop() {
-            for item in fs::read_dir(&path).unwrap() {
-                let item = item.unwrap();
-                let name = format!("{prefix}{}", item.file_name().to_str().unwrap());
-                match fs::read_dir(item.path()) {
-                    Ok(_) => waiting.push((item.path(), format!("{name}/"))),
-                    Err(_) => files.push((name, fs::read(item.path()).unwrap())),
-                }
-            }
-        }
-        Self(files)
-    }
-
-    fn audit(&mut self, policy: &Policy) -> Report {
-        audit(self, policy, Depth::Decisions).unwrap()
-    }
-}
-
-impl Files for Trail {
-    type Fault = std::convert::Infallible;
-
-    fn names(&mut self) -> Result<Vec<String>, Self::Fault> {
-        Ok(self.0.iter().map(|(name, _)| name.clone()).collect())
-    }
-
-    fn read(&mut self, name: &str, _limit: usize) -> Result<Option<Vec<u8>>, Self::Fault> {
-        let file = self.0.iter().find(|(its, _)| its == name);
-        Ok(file.map(|(_, bytes)| bytes.clone()))
-    }
 }
 
 fn policy(data: &Path) -> Policy {

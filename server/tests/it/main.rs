@@ -12,6 +12,7 @@ mod api;
 mod crash;
 mod demo;
 mod floors;
+mod kill;
 mod log;
 mod own;
 mod publisher;

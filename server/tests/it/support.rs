@@ -3,11 +3,13 @@
 mod cluster;
 mod database;
 mod exchange;
+mod folder;
 pub(crate) mod replay;
 pub(crate) mod story;
 
 pub(crate) use database::{Database, folder};
 pub(crate) use exchange::{Client, Exchange, Member, checkpoint, text};
+pub(crate) use folder::Trail;
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

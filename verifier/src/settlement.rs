@@ -45,12 +45,15 @@ pub mod draw;
 pub mod evidence;
 pub mod fund;
 pub mod invariant;
+#[cfg(test)]
+mod laws;
 mod moving;
 pub mod order;
 pub mod payout;
 pub mod period;
 pub mod place;
 pub mod quote;
+mod reserve;
 #[cfg(test)]
 mod scenarios;
 mod settle;

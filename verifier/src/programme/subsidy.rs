@@ -57,16 +57,6 @@ impl Lines {
             .filter(|(line, _)| programme.base.counts(*line));
         counted.map(|(_, fen)| *fen).try_fold(Fen::ZERO, Fen::plus)
     }
-
-    /// The sum of all lines.
-    /// # Errors
-    /// [`Overflow`].
-    pub fn total(&self) -> Result<Fen, Overflow> {
-        self.0
-            .iter()
-            .map(|(_, fen)| *fen)
-            .try_fold(Fen::ZERO, Fen::plus)
-    }
 }
 
 impl FromIterator<(Line, Fen)> for Lines {
@@ -132,7 +122,7 @@ pub struct Shown<'a> {
     /// What was paid.
     pub paid: Bound<&'a Lines>,
     /// The price after acceptance, zero before (data).
-    pub accepted: Bound<Fen>,
+    pub accepted: Bound<&'a Lines>,
     /// The contract's days.
     pub contract_days: Option<Span>,
     /// The days of service.
@@ -176,7 +166,7 @@ fn amount(
         BaseKind::Approved => counted(shown.approved),
         BaseKind::Invoiced => counted(shown.invoiced),
         BaseKind::Paid => counted(shown.paid),
-        BaseKind::Accepted => Ok(shown.accepted),
+        BaseKind::Accepted => counted(shown.accepted),
         BaseKind::Metered if !shown.charges_bound => Ok(Bound::None),
         // Metered money is GPU rent.
         BaseKind::Metered if !programme.base.counts(Line::GpuRent) => Ok(Bound::At(Fen::ZERO)),

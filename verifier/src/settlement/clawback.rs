@@ -64,9 +64,9 @@ impl Money {
             clawed,
             ..ClaimFound::default()
         };
-        let mut statement = Statement::new(&mut draft, ask.order, order, &order.sums)?;
-        statement.start_with(at, vec![first])?;
-        let claims = statement.run(at, None)?;
+        let mut statement = Statement::new(&mut draft, at, (ask.order, order), &order.sums)?;
+        statement.start_with(vec![first])?;
+        let claims = statement.run()?;
         draft.finish(ClawedBack { amount, claims })
     }
 

@@ -2,12 +2,14 @@
 //!
 //! Debts of one party and fund stand in line, the oldest first, and sum to the owed account.
 
+use super::apply::Standing;
+use super::counter::CounterMoves;
 use super::draft::Draft;
 use super::moving::Back;
 use super::order::Source;
 use super::{Inconsistency, Money, Outcome};
 use crate::id::{FundId, OrderId, PartyId, ProgrammeId};
-use crate::ledger::{Account, ClaimIndex};
+use crate::ledger::{Account, ClaimIndex, Postings};
 use crate::money::{Fen, Overflow};
 use crate::programme::schema::{Known, RecoveredTo};
 use crate::refusal::{Code, Refusal};
@@ -109,8 +111,9 @@ impl Money {
         ask: &Repay,
         outcome: &Outcome<Repaid>,
     ) -> Result<(), Inconsistency> {
-        self.settle_debts(None, (ask.party, &ask.fund), ask.fen, Settling::Lost)?;
-        self.post_standing(&outcome.postings, &outcome.counters, &[])
+        let settled = [((ask.party, ask.fund.clone()), ask.fen)];
+        let moves = (&outcome.postings, &outcome.counters);
+        self.post_settled((&settled, Settling::Lost), moves, &[])
     }
 
     /// Gives up a debt: owed → paid.
@@ -133,9 +136,9 @@ impl Money {
         ask: &Repay,
         outcome: &Outcome<Repaid>,
     ) -> Result<(), Inconsistency> {
-        self.settle_debts(None, (ask.party, &ask.fund), ask.fen, Settling::Lost)?;
-        let standing = [((ask.party, ask.fund.clone()), ask.fen)];
-        self.post_standing(&outcome.postings, &outcome.counters, &standing)
+        let settled = [((ask.party, ask.fund.clone()), ask.fen)];
+        let moves = (&outcome.postings, &outcome.counters);
+        self.post_settled((&settled, Settling::Lost), moves, &settled)
     }
 
     fn check_repay(&self, ask: &Repay) -> Result<(), Refusal> {
@@ -254,35 +257,52 @@ impl Money {
         Ok(())
     }
 
-    /// Takes the oldest debts off the list, and off what their claims remember as recalled.
-    pub(super) fn settle_debts(
+    /// Posts an entry that settled debts of parties, the oldest first, and checks the holds that it touched.
+    pub(super) fn post_settled(
         &mut self,
-        _at: Option<Timestamp>,
-        (party, fund): (PartyId, &FundId),
-        fen: Fen,
+        (settled, how): (&[Standing], Settling),
+        (postings, counters): (&Postings, &CounterMoves),
+        standing: &[Standing],
+    ) -> Result<(), Inconsistency> {
+        let mut touched = Vec::new();
+        for ((party, fund), fen) in settled {
+            for debt in self.oldest(*party, fund, *fen)? {
+                self.forget_debt((*party, fund), &debt)?;
+                self.settle_claim(fund, &debt, how)?;
+                touched.push((debt.order, debt.claim));
+            }
+        }
+        self.post_standing(postings, counters, standing)?;
+        touched
+            .iter()
+            .try_for_each(|(order, claim)| self.check_hold(*order, *claim))
+    }
+
+    /// Takes a debt off what its claim remembers as recalled.
+    fn settle_claim(
+        &mut self,
+        fund: &FundId,
+        debt: &Debt,
         how: Settling,
     ) -> Result<(), Inconsistency> {
-        for debt in self.oldest(party, fund, fen)? {
-            self.forget_debt((party, fund), &debt)?;
-            if debt.kind == DebtKind::Clawed {
-                continue;
+        if debt.kind == DebtKind::Clawed {
+            return Ok(());
+        }
+        let order = self.order_mut(debt.order)?;
+        let ended = order.closed;
+        let claim = order.claims.get_mut(usize::from(debt.claim));
+        let claim = claim.ok_or_else(|| Inconsistency::new("state", "no such claim"))?;
+        let holds = claim.source != Source::Settlement;
+        let sums = claim.sums.funds.iter_mut().find(|sums| sums.fund == *fund);
+        let sums = sums.ok_or_else(|| Inconsistency::new("state", "no such fund"))?;
+        sums.recalled = sums.recalled.minus(debt.fen)?;
+        match how {
+            // Back in the hold; of an order that has ended, on to the voucher or fund.
+            Settling::Returned if ended && holds => {
+                sums.released = sums.released.plus(debt.fen)?;
             }
-            let order = self.order_mut(debt.order)?;
-            let ended = order.closed;
-            let claim = order.claims.get_mut(usize::from(debt.claim));
-            let claim = claim.ok_or_else(|| Inconsistency::new("state", "no such claim"))?;
-            let holds = claim.source != Source::Settlement;
-            let sums = claim.sums.funds.iter_mut().find(|sums| sums.fund == *fund);
-            let sums = sums.ok_or_else(|| Inconsistency::new("state", "no such fund"))?;
-            sums.recalled = sums.recalled.minus(debt.fen)?;
-            match how {
-                // Back in the hold; of an order that has ended, on to the voucher or fund.
-                Settling::Returned if ended && holds => {
-                    sums.released = sums.released.plus(debt.fen)?;
-                }
-                Settling::Returned => {}
-                Settling::Lost => sums.gone = sums.gone.plus(debt.fen)?,
-            }
+            Settling::Returned => {}
+            Settling::Lost => sums.gone = sums.gone.plus(debt.fen)?,
         }
         Ok(())
     }

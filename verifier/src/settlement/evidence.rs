@@ -1,13 +1,14 @@
 //! Use, corrections and documents: each changes the sums of an order's evidence, then the order is stated anew.
 
 use super::draft::Draft;
-use super::order::{Receipt, Sums};
+use super::moving::period_of;
+use super::order::{Claim, Order, Receipt, Sums};
 use super::statement::{Cause, Stated, Statement};
 use super::{Inconsistency, Money, Outcome};
 use crate::id::OrderId;
 use crate::ledger::ClaimIndex;
 use crate::money::{Fen, Overflow};
-use crate::programme::schema::Line;
+use crate::programme::schema::{Line, Programme};
 use crate::programme::subsidy::Lines;
 use crate::refusal::{Code, Refusal};
 use crate::time::Timestamp;
@@ -122,8 +123,9 @@ impl Money {
     /// `order.unknown` `receipt.correction` `receipt.order-closed` `receipt.quantity` `amount.overflow`
     pub fn correct(&self, at: Timestamp, ask: &Correction) -> Result<Outcome<Stated>, Refusal> {
         let order = self.order(ask.order)?;
-        let mut sums = order.sums.clone();
         let receipt = corrected(&order.receipts, ask)?;
+        self.check_correctable(order)?;
+        let mut sums = order.sums.clone();
         replace_use(&mut sums, ask, receipt)?;
         let cause = Cause {
             end: receipt.end,
@@ -194,6 +196,28 @@ impl Money {
         self.apply_stated(at, order, outcome)
     }
 
+    /// Once an order has ended and its last period is closed for all who are paid, a clawback case is the way.
+    fn check_correctable(&self, order: &Order) -> Result<(), Refusal> {
+        let Some(last) = order.receipts.iter().map(|receipt| receipt.end).max() else {
+            return Ok(());
+        };
+        let over = |(claim, programme): (&Claim, &Programme)| {
+            self.is_closed(claim.payee, period_of(programme, last.after(-1)))
+        };
+        if order.closed
+            && order
+                .claims
+                .iter()
+                .zip(self.programmes_of(order)?)
+                .all(over)
+        {
+            let sentence =
+                "the order has ended and its last period is closed; a clawback case is the way";
+            return Err(Refusal::new(Code::ReceiptOrderClosed, sentence));
+        }
+        Ok(())
+    }
+
     fn state_order(
         &self,
         at: Timestamp,
@@ -203,7 +227,9 @@ impl Money {
     ) -> Result<Outcome<Stated>, Refusal> {
         let order = self.order(id)?;
         let mut draft = Draft::new(self);
-        let claims = Statement::new(&mut draft, id, order, evidence)?.run(at, cause)?;
+        let claims = Statement::new(&mut draft, at, (id, order), evidence)?
+            .because(cause)
+            .run()?;
         draft.finish(Stated { claims })
     }
 

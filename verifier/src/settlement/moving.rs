@@ -79,14 +79,53 @@ pub(super) fn period_of(programme: &Programme, at: Timestamp) -> NamedPeriod {
     NamedPeriod::containing(day, programme.instrument.settle_period)
 }
 
+/// How one fund's part of a claim moved.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Moved {
+    /// Given back by an order that has ended.
+    pub(super) released: Fen,
+    /// More (or less) recalled and owed.
+    pub(super) recalled: Fen,
+    /// What left the fund for a claim that commits at settlement; negative: what came back to the fund.
+    pub(super) drawn: Fen,
+}
+
 impl Mover<'_> {
-    /// Moves what is newly earned; returns what of it had been recalled and is earned again.
-    pub(super) fn more(
+    /// Moves the difference of one fund.
+    pub(super) fn by(
         &self,
         draft: &mut Draft<'_>,
         sums: &FundSums,
-        fen: Fen,
-    ) -> Result<Fen, Refusal> {
+        delta: Fen,
+    ) -> Result<Moved, Refusal> {
+        let settles = self.source == Source::Settlement;
+        if delta.is_negative() {
+            let (back, recalled) = self.less(draft, &sums.fund, delta.negated())?;
+            let ended = self.back != Back::Hold && !settles;
+            let released = if ended { back } else { Fen::ZERO };
+            let to_fund = self.back == Back::Fund;
+            let drawn = if to_fund { back.negated() } else { Fen::ZERO };
+            return Ok(Moved {
+                released,
+                recalled,
+                drawn,
+            });
+        }
+        let again = self.more(draft, sums, delta)?;
+        let drawn = if settles {
+            delta.minus(again)?
+        } else {
+            Fen::ZERO
+        };
+        Ok(Moved {
+            released: Fen::ZERO,
+            recalled: again.negated(),
+            drawn,
+        })
+    }
+
+    /// Moves what is newly earned; returns what of it had been recalled and is earned again.
+    fn more(&self, draft: &mut Draft<'_>, sums: &FundSums, fen: Fen) -> Result<Fen, Refusal> {
         let again = fen.min(sums.recalled);
         let owed = Account::Owed(self.payee, sums.fund.clone());
         let paid = Account::Paid(self.payee, sums.fund.clone());
@@ -102,12 +141,7 @@ impl Mover<'_> {
     }
 
     /// Moves back what is no longer earned; returns what went back and what is recalled: paid out, and owed now.
-    pub(super) fn less(
-        &self,
-        draft: &mut Draft<'_>,
-        fund: &FundId,
-        fen: Fen,
-    ) -> Result<(Fen, Fen), Refusal> {
+    fn less(&self, draft: &mut Draft<'_>, fund: &FundId, fen: Fen) -> Result<(Fen, Fen), Refusal> {
         let to = self.back.account(self.order, self.index, fund);
         let mut left = fen;
         for from in self.unpaid(draft, fund) {

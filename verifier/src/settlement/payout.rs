@@ -113,27 +113,11 @@ impl Money {
         for party in parties {
             for fund in &funds {
                 found.netted.extend(self.net(&mut draft, at, party, fund)?);
-                let payable = Account::Payable(party, (*fund).clone());
-                let fen = draft.balance(&payable);
-                if fen.is_zero() {
-                    continue;
-                }
-                if !draft
-                    .balance(&Account::Owed(party, (*fund).clone()))
-                    .is_zero()
-                {
-                    return Err(Refusal::new(
-                        Code::PayoutOwed,
-                        "the party owes the fund money",
-                    ));
-                }
-                let transit = Account::Transit(ask.batch, party, (*fund).clone());
-                draft.transfer(&payable, &transit, fen)?;
-                found.payments.push(Payment {
-                    party,
-                    fund: (*fund).clone(),
-                    fen,
-                });
+                let fen = pay(&mut draft, ask.batch, party, fund)?;
+                let fund = (*fund).clone();
+                found
+                    .payments
+                    .extend((!fen.is_zero()).then_some(Payment { party, fund, fen }));
             }
         }
         if found.payments.is_empty() && found.netted.is_empty() {
@@ -150,7 +134,6 @@ impl Money {
     /// An [`Inconsistency`].
     pub fn apply_instruct(
         &mut self,
-        at: Timestamp,
         ask: &Instruct,
         outcome: &Outcome<Instructed>,
     ) -> Result<(), Inconsistency> {
@@ -162,8 +145,10 @@ impl Money {
         if self.batches.insert(ask.batch, batch).is_some() {
             return Err(Inconsistency::new("state", "the batch is there already"));
         }
-        self.apply_netted(at, &outcome.found.netted)?;
-        self.post_standing(&outcome.postings, &outcome.counters, &[])?;
+        self.post_netted(
+            &outcome.found.netted,
+            (&outcome.postings, &outcome.counters),
+        )?;
         // (4): what is paid now is not owed back.
         for payment in &outcome.found.payments {
             let owed = Account::Owed(payment.party, payment.fund.clone());
@@ -264,16 +249,18 @@ impl Money {
     /// An [`Inconsistency`].
     pub fn apply_give_back(
         &mut self,
-        at: Timestamp,
         id: BatchId,
         outcome: &Outcome<Returned>,
     ) -> Result<(), Inconsistency> {
         self.batch_mut(id)?.state = BatchState::Returned;
-        for payment in &outcome.found.owed {
-            let pot = (payment.party, &payment.fund);
-            self.settle_debts(Some(at), pot, payment.fen, Settling::Returned)?;
-        }
-        self.post_standing(&outcome.postings, &outcome.counters, &[])
+        let owed = outcome.found.owed.iter();
+        let owed = owed.map(|payment| ((payment.party, payment.fund.clone()), payment.fen));
+        let owed: Vec<_> = owed.collect();
+        self.post_settled(
+            (&owed, Settling::Returned),
+            (&outcome.postings, &outcome.counters),
+            &[],
+        )
     }
 
     fn batch_mut(&mut self, id: BatchId) -> Result<&mut Batch, Inconsistency> {
@@ -281,6 +268,24 @@ impl Money {
             .get_mut(&id)
             .ok_or_else(|| Inconsistency::new("state", "no such batch"))
     }
+}
+
+/// Instructs all that is payable to a party from a fund: nothing where it still owes the fund.
+fn pay(
+    draft: &mut Draft<'_>,
+    batch: BatchId,
+    party: PartyId,
+    fund: &FundId,
+) -> Result<Fen, Refusal> {
+    let payable = Account::Payable(party, fund.clone());
+    let fen = draft.balance(&payable);
+    let owed = draft.balance(&Account::Owed(party, fund.clone()));
+    if !fen.is_zero() && !owed.is_zero() {
+        let sentence = format!("the party owes the fund {owed} fen");
+        return Err(Refusal::new(Code::PayoutOwed, sentence).with("owed", owed));
+    }
+    draft.transfer(&payable, &Account::Transit(batch, party, fund.clone()), fen)?;
+    Ok(fen)
 }
 
 fn batch_state(sentence: &str, id: BatchId) -> Refusal {

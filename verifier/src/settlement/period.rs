@@ -1,11 +1,12 @@
 //! Closing a period: what a party earned in it becomes payable once the dispute days are over (DESIGN §4.1).
 
 use super::cap::{Holder, Slots, Years};
+use super::counter::CounterMoves;
 use super::debt::{Netted, Settling};
 use super::draft::Draft;
 use super::{Inconsistency, Money, Outcome};
 use crate::id::{FundId, PartyId, ProgrammeId};
-use crate::ledger::{Account, nested_split};
+use crate::ledger::{Account, Postings, nested_split};
 use crate::money::Fen;
 use crate::programme::Programme;
 use crate::programme::schema::{CapKey, Counted, Known, Over, Payee};
@@ -74,25 +75,27 @@ impl Money {
     /// An [`Inconsistency`].
     pub fn apply_close_period(
         &mut self,
-        at: Timestamp,
         ask: &ClosePeriod,
         outcome: &Outcome<PeriodClosed>,
     ) -> Result<(), Inconsistency> {
         self.closed.insert((ask.party, ask.period));
-        self.apply_netted(at, &outcome.found.netted)?;
-        self.post_standing(&outcome.postings, &outcome.counters, &[])
+        self.post_netted(
+            &outcome.found.netted,
+            (&outcome.postings, &outcome.counters),
+        )
     }
 
-    pub(super) fn apply_netted(
+    /// Posts an entry that netted debts.
+    pub(super) fn post_netted(
         &mut self,
-        at: Timestamp,
         netted: &[Netted],
+        moves: (&Postings, &CounterMoves),
     ) -> Result<(), Inconsistency> {
-        for part in netted {
-            let pot = (part.party, &part.fund);
-            self.settle_debts(Some(at), pot, part.owed, Settling::Returned)?;
-        }
-        Ok(())
+        let settled = netted
+            .iter()
+            .map(|part| ((part.party, part.fund.clone()), part.owed));
+        let settled: Vec<_> = settled.collect();
+        self.post_settled((&settled, Settling::Returned), moves, &[])
     }
 
     /// What the party earned in the period, by programme and fund.

@@ -1,13 +1,13 @@
 //! Placing and amending an order: each claim reserves money, or none where a programme commits at settlement.
 
-use super::cap::{Holder, Slots, Years, funds, weights};
+use super::cap::{Holder, Years, funds};
 use super::claim::{ClaimFound, ClaimSums};
 use super::draft::Draft;
 use super::order::{CLAIMS_MAX, Claim, Order, SEGMENTS_MAX, Segment, Source, Sums, Terms};
 use super::statement::{Stated, Statement};
 use super::{Inconsistency, Money, Outcome};
-use crate::id::{FundId, OrderId, PartyId, ProgrammeId, VoucherId};
-use crate::ledger::{Account, ClaimIndex, nested_split, split_by_weight};
+use crate::id::{OrderId, PartyId, ProgrammeId, VoucherId};
+use crate::ledger::ClaimIndex;
 use crate::money::Fen;
 use crate::programme::schema::{CommitAt, Payee, Programme};
 use crate::programme::subsidy::TierChoice;
@@ -159,9 +159,9 @@ impl Money {
             let held = self.reserve(&mut draft, at, (ask.order, &amended), part)?;
             tops.push(reserved(&amended, *claim, held)?);
         }
-        let mut statement = Statement::new(&mut draft, ask.order, &amended, &amended.sums)?;
-        statement.start_with(at, tops)?;
-        let claims = statement.run(at, None)?;
+        let mut statement = Statement::new(&mut draft, at, (ask.order, &amended), &amended.sums)?;
+        statement.start_with(tops)?;
+        let claims = statement.run()?;
         draft.finish(Stated { claims })
     }
 
@@ -288,70 +288,6 @@ impl Money {
             sums: ClaimSums::new(funds),
         };
         Ok((claim, programme))
-    }
-
-    /// Reserves at most `most` for a claim; returns what each fund gives.
-    fn reserve(
-        &self,
-        draft: &mut Draft<'_>,
-        at: Timestamp,
-        (id, order): (OrderId, &Order),
-        (index, most): (ClaimIndex, Fen),
-    ) -> Result<Vec<Fen>, Refusal> {
-        let claim = order.claim(index)?;
-        let programme = self.programme_version(&claim.programme, claim.version)?;
-        let most = most.max(Fen::ZERO);
-        let parts = match claim.source {
-            Source::Settlement => return Ok(Vec::new()),
-            Source::Voucher(voucher) => {
-                self.check_spendable(at, voucher, order)?;
-                let from = |fund: &FundId| Account::Voucher(voucher, fund.clone());
-                let balances: Vec<_> = claim
-                    .sums
-                    .funds
-                    .iter()
-                    .map(|f| draft.balance(&from(&f.fund)))
-                    .collect();
-                let all = balances.iter().copied().try_fold(Fen::ZERO, Fen::plus)?;
-                let parts = nested_split(most.min(all), &balances)?;
-                for (sums, part) in claim.sums.funds.iter().zip(&parts) {
-                    let to = Account::Hold(id, index, sums.fund.clone());
-                    draft.transfer(&from(&sums.fund), &to, *part)?;
-                }
-                parts
-            }
-            Source::Order => {
-                let slots = Slots::issued(programme, &order.buyer, order.years(at))?;
-                let fen = slots.cut(draft, most, false)?;
-                let parts = split_by_weight(fen, &weights(programme)?)?;
-                for (sums, part) in claim.sums.funds.iter().zip(&parts) {
-                    let to = Account::Hold(id, index, sums.fund.clone());
-                    draft.transfer(&Account::Fund(sums.fund.clone()), &to, *part)?;
-                }
-                for key in slots.keys() {
-                    draft.count(&key, fen.get());
-                }
-                parts
-            }
-        };
-        Ok(parts)
-    }
-
-    fn check_spendable(&self, at: Timestamp, id: VoucherId, order: &Order) -> Result<(), Refusal> {
-        let voucher = self.voucher(id)?;
-        if voucher.holder.party != order.buyer.party {
-            let sentence = "the voucher belongs to another holder";
-            return Err(Refusal::new(Code::VoucherHolder, sentence).with("voucher", id));
-        }
-        if voucher.is_dead_at(at) {
-            let code = if voucher.ended {
-                Code::VoucherState
-            } else {
-                Code::VoucherExpired
-            };
-            return Err(Refusal::new(code, "the voucher has ended").with("voucher", id));
-        }
-        Ok(())
     }
 }
 

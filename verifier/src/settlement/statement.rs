@@ -30,6 +30,9 @@ pub struct Stated {
 /// A statement that is being made.
 pub(super) struct Statement<'a, 'm> {
     draft: &'a mut Draft<'m>,
+    at: Timestamp,
+    /// The receipt that makes the order be stated anew, if one does.
+    cause: Option<Cause>,
     id: OrderId,
     order: &'a Order,
     evidence: &'a Sums,
@@ -51,8 +54,8 @@ pub(super) struct Cause {
 impl<'a, 'm> Statement<'a, 'm> {
     pub(super) fn new(
         draft: &'a mut Draft<'m>,
-        id: OrderId,
-        order: &'a Order,
+        at: Timestamp,
+        (id, order): (OrderId, &'a Order),
         evidence: &'a Sums,
     ) -> Result<Self, Refusal> {
         let programmes = draft.money.programmes_of(order)?;
@@ -70,6 +73,8 @@ impl<'a, 'm> Statement<'a, 'm> {
             .collect();
         Ok(Self {
             draft,
+            at,
+            cause: None,
             id,
             order,
             evidence,
@@ -79,12 +84,14 @@ impl<'a, 'm> Statement<'a, 'm> {
         })
     }
 
+    /// Names the receipt that makes the order be stated anew.
+    pub(super) fn because(mut self, cause: Option<Cause>) -> Self {
+        self.cause = cause;
+        self
+    }
+
     /// Takes over what the same entry has already found for some claims: top-ups, clawbacks.
-    pub(super) fn start_with(
-        &mut self,
-        at: Timestamp,
-        found: Vec<ClaimFound>,
-    ) -> Result<(), Refusal> {
+    pub(super) fn start_with(&mut self, found: Vec<ClaimFound>) -> Result<(), Refusal> {
         for found in found {
             let index = usize::from(found.claim);
             if let (Some(sums), Some(slot)) = (self.sums.get_mut(index), self.found.get_mut(index))
@@ -95,7 +102,7 @@ impl<'a, 'm> Statement<'a, 'm> {
                     ..found.clone()
                 };
                 let claim = self.order.claim(found.claim)?;
-                let keys = settling_keys(self.draft, self.order, claim, at)?;
+                let keys = settling_keys(self.draft, self.order, claim, self.at)?;
                 sums.apply(&stays, keys.as_deref())?;
                 *slot = found;
             }
@@ -104,17 +111,13 @@ impl<'a, 'm> Statement<'a, 'm> {
     }
 
     /// States every claim and moves what differs.
-    pub(super) fn run(
-        mut self,
-        at: Timestamp,
-        cause: Option<Cause>,
-    ) -> Result<Vec<ClaimFound>, Refusal> {
+    pub(super) fn run(mut self) -> Result<Vec<ClaimFound>, Refusal> {
         let programmes = self.programmes.clone();
         let mut valuation = Valuation::new(self.order.worth(), self.evidence, &programmes);
         let order = self.order;
         for (index, claim) in (0_u8..).zip(&order.claims) {
             let (given, room) = valuation.value(usize::from(index))?;
-            self.state(at, (index, claim), (given, room), cause)?;
+            self.state((index, claim), (given, room))?;
             let sums = self.sums.get(usize::from(index));
             let limit = sums.map(|sums| Limit::of(claim.source, sums)).transpose()?;
             if let Some(limit) = limit {
@@ -126,10 +129,8 @@ impl<'a, 'm> Statement<'a, 'm> {
 
     fn state(
         &mut self,
-        at: Timestamp,
         (index, claim): (ClaimIndex, &Claim),
         (given, room): (Given, Fen),
-        cause: Option<Cause>,
     ) -> Result<(), Refusal> {
         let place = usize::from(index);
         let (Some(sums), Some(programme)) = (self.sums.get(place), self.programmes.get(place))
@@ -145,7 +146,7 @@ impl<'a, 'm> Statement<'a, 'm> {
             forgone: sums.layers.forgone()?,
             ..ClaimFound::default()
         };
-        let keys = settling_keys(self.draft, self.order, claim, at)?;
+        let keys = settling_keys(self.draft, self.order, claim, self.at)?;
         match given.want {
             Known::Unknown => found.manual = true,
             Known::Known(want) => {
@@ -155,7 +156,7 @@ impl<'a, 'm> Statement<'a, 'm> {
                     Source::Voucher(_) | Source::Order => within_bounds(sums, target)?,
                     Source::Settlement => {
                         let slots =
-                            Slots::issued(programme, &self.order.buyer, self.order.years(at))?;
+                            Slots::issued(programme, &self.order.buyer, self.order.years(self.at))?;
                         let settled =
                             super::settle::settle(self.draft, programme, sums, &slots, target)?;
                         found.forgone = settled.forgone;
@@ -163,7 +164,7 @@ impl<'a, 'm> Statement<'a, 'm> {
                         settled.deltas
                     }
                 };
-                self.transfer(at, claim, &mut found, &deltas, cause)?;
+                self.transfer(claim, &mut found, &deltas)?;
             }
         }
         if let (Some(sums), Some(slot)) = (self.sums.get_mut(place), self.found.get_mut(place)) {
@@ -182,18 +183,17 @@ impl<'a, 'm> Statement<'a, 'm> {
     /// Moves the deltas of one claim, fund by fund, none against its sign.
     fn transfer(
         &mut self,
-        at: Timestamp,
         claim: &Claim,
         found: &mut ClaimFound,
         deltas: &[Fen],
-        cause: Option<Cause>,
     ) -> Result<(), Refusal> {
         let place = usize::from(found.claim);
         let (Some(sums), Some(programme)) = (self.sums.get(place), self.programmes.get(place))
         else {
             return Ok(());
         };
-        let corrected = cause.filter(|cause| cause.corrects);
+        let (at, end) = (self.at, self.cause.map(|cause| cause.end));
+        let corrected = self.cause.filter(|cause| cause.corrects);
         let mover = Mover {
             order: self.id,
             index: found.claim,
@@ -201,42 +201,21 @@ impl<'a, 'm> Statement<'a, 'm> {
             payee: claim.payee,
             source: claim.source,
             back: Back::of(self.draft, self.order, claim, at),
-            period: earned_period(self.draft, programme, claim.payee, at, cause.map(|c| c.end)),
+            period: earned_period(self.draft, programme, claim.payee, at, end),
             corrected: corrected.map(|cause| period_of(programme, cause.end.after(-1))),
         };
         found.granted = deltas.to_vec();
         for (fund, delta) in sums.funds.iter().zip(deltas) {
-            let (mut released, mut recalled) = (Fen::ZERO, Fen::ZERO);
-            if delta.is_negative() {
-                let (back, owed) = mover.less(self.draft, &fund.fund, delta.negated())?;
-                recalled = owed;
-                if mover.back != Back::Hold && claim.source != Source::Settlement {
-                    released = back;
-                }
-                if mover.back == Back::Fund {
-                    found.drawn = found.drawn.minus(back)?;
-                }
-            } else if !delta.is_zero() {
-                let again = mover.more(self.draft, fund, *delta)?;
-                recalled = again.negated();
-                if claim.source == Source::Settlement {
-                    found.drawn = found.drawn.plus(delta.minus(again)?)?;
-                }
-            }
-            found.released.push(released);
-            found.recalled.push(recalled);
+            let moved = mover.by(self.draft, fund, *delta)?;
+            found.released.push(moved.released);
+            found.recalled.push(moved.recalled);
+            found.drawn = found.drawn.plus(moved.drawn)?;
         }
-        self.count(at, claim, found.claim, found.drawn)
+        self.count(claim, found.claim, found.drawn)
     }
 
     /// Raises or lowers the counters by what left the funds or came back.
-    fn count(
-        &mut self,
-        at: Timestamp,
-        claim: &Claim,
-        index: ClaimIndex,
-        drawn: Fen,
-    ) -> Result<(), Refusal> {
+    fn count(&mut self, claim: &Claim, index: ClaimIndex, drawn: Fen) -> Result<(), Refusal> {
         if drawn.is_negative() {
             let draws = match claim.source {
                 Source::Voucher(id) => Some(&self.draft.money.voucher(id)?.draws),
@@ -249,7 +228,7 @@ impl<'a, 'm> Statement<'a, 'm> {
                 self.draft.count(&key, by);
             }
         } else if !drawn.is_zero() {
-            for key in settling_keys(self.draft, self.order, claim, at)?.unwrap_or_default() {
+            for key in settling_keys(self.draft, self.order, claim, self.at)?.unwrap_or_default() {
                 self.draft.count(&key, drawn.get());
             }
         }

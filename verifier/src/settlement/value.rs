@@ -66,6 +66,8 @@ pub(super) struct Valuation<'a> {
     /// Whether all use counts for all claims, so that every set of claims sees the same use.
     uniform: bool,
     limits: Vec<Limit>,
+    /// What is accepted before the buyer has accepted.
+    nothing: Lines,
     given: BTreeMap<(usize, u8), Given>,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Valuation<'a> {
             in_full: false,
             uniform,
             limits: Vec::new(),
+            nothing: Lines::default(),
             given: BTreeMap::new(),
         }
     }
@@ -122,7 +125,7 @@ impl<'a> Valuation<'a> {
         let charges = self.charges(set)?;
         let decided = self.sums.decided.get(index).copied().flatten();
         let unknown = decided.map_or(Known::Unknown, Known::Known);
-        let base = subsidy::base(programme, &self.shown(&charges)?)?;
+        let base = subsidy::base(programme, &self.shown(&charges))?;
         let full = match base {
             Known::Unknown => unknown,
             Known::Known(base) => match subsidy::want(programme, base, &charges, tiers)? {
@@ -158,7 +161,7 @@ impl<'a> Valuation<'a> {
             .collect()
     }
 
-    fn shown<'b>(&'b self, charges: &'b [Fen]) -> Result<Shown<'b>, Overflow> {
+    fn shown<'b>(&'b self, charges: &'b [Fen]) -> Shown<'b> {
         let sums = self.sums;
         let known = |lines: &'b Option<Lines>| lines.as_ref().map_or(Bound::Unknown, Bound::At);
         let so_far = |lines: &'b Lines| {
@@ -175,11 +178,11 @@ impl<'a> Valuation<'a> {
             .all(|segment| segment.limit.is_some());
         let accepted = match &sums.contract {
             _ if self.in_full => Bound::None,
-            _ if !sums.accepted => Bound::At(Fen::ZERO),
-            Some(contract) => Bound::At(contract.total()?),
+            _ if !sums.accepted => Bound::At(&self.nothing),
+            Some(contract) => Bound::At(contract),
             None => Bound::Unknown,
         };
-        Ok(Shown {
+        Shown {
             scheme: self.worth.scheme,
             charges,
             charges_bound: !self.in_full || (limited && !self.worth.segments.is_empty()),
@@ -190,7 +193,7 @@ impl<'a> Valuation<'a> {
             accepted,
             contract_days: self.worth.contract_days,
             service_days: self.worth.service_days,
-        })
+        }
     }
 
     /// What other claims leave: of the largest base up to this one, and of the joint ceiling on this claim's evidence.

@@ -24,7 +24,7 @@ pub(super) fn close_statement(
     };
     let outcome = outcome(entry, entry.found.period_closed.as_ref(), "period_closed")?;
     book.money
-        .apply_close_period(entry.at, &ask, &outcome)
+        .apply_close_period(&ask, &outcome)
         .map_err(|fault| entry.contradicts(&fault))
 }
 
@@ -41,7 +41,7 @@ pub(super) fn instruct(
     };
     let outcome = outcome(entry, entry.found.instructed.as_ref(), "instructed")?;
     book.money
-        .apply_instruct(entry.at, &ask, &outcome)
+        .apply_instruct(&ask, &outcome)
         .map_err(|fault| entry.contradicts(&fault))?;
     let state = Batch {
         fund: asked.fund.clone(),
@@ -66,7 +66,7 @@ pub(super) fn give_back(
 ) -> Result<(), Inconsistency> {
     let outcome = outcome(entry, entry.found.returned.as_ref(), "returned")?;
     book.money
-        .apply_give_back(entry.at, batch, &outcome)
+        .apply_give_back(batch, &outcome)
         .map_err(|fault| entry.contradicts(&fault))
 }
 

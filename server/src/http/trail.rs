@@ -295,3 +295,16 @@ async fn fetch(objects: &Objects, path: TilePath) -> Result<Bytes, Problem> {
         "{path} is published and missing"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_that_is_not_published_yet_is_asked_for_again() {
+        let response = later(7);
+        assert_eq!(response.status().as_u16(), 404);
+        let again = response.headers().get(RETRY_AFTER);
+        assert_eq!(again, Some(&HeaderValue::from_static("1")));
+    }
+}

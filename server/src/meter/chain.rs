@@ -99,16 +99,14 @@ impl Chain {
         uses: &BTreeMap<Stream, Vec<Use>>,
         touched: &BTreeMap<Stream, BTreeSet<ClockHour>>,
     ) -> Plan {
-        let stated = self.stated();
+        let (stated, untaken) = (self.stated(), Periods::new());
         let mut plan = Plan::default();
         for (stream, hours) in touched {
             let none = Vec::new();
             let by_hour = by_hour(uses.get(stream).unwrap_or(&none), hours);
             for hour in hours {
                 let held = by_hour.get(hour).map_or(&[][..], Vec::as_slice);
-                let known = stated
-                    .get(&(stream.clone(), *hour))
-                    .map_or(&[][..], Vec::as_slice);
+                let known = stated.get(&(stream.clone(), *hour)).unwrap_or(&untaken);
                 plan.hour(stream, *hour, held, known);
             }
         }
@@ -166,74 +164,58 @@ impl Chain {
         in_reach && self.receipts.iter().enumerate().all(pending)
     }
 
-    /// The receipt that a correction of `index` names, if it is or will be in the trail.
+    /// The receipt that a correction of `index` names: that one or, where the exchange refused it, the one it was to
+    /// correct itself. None where nothing of it is or will be in the trail: then its period is stated for the first time.
     #[must_use]
     pub fn corrected(&self, index: usize) -> Option<&Record> {
-        let record = self.receipts.get(index)?;
-        match record.standing {
-            Standing::Pending | Standing::Accepted => Some(record),
-            Standing::Refused(_) | Standing::Dropped => None,
-        }
+        let earlier = |index: &usize| self.receipts.get(*index)?.corrects;
+        let mut line = std::iter::successors(Some(index), earlier);
+        line.find_map(|index| self.receipts.get(index).filter(|record| record.stands()))
     }
 
-    /// The periods that are taken, by stream and hour, sorted by time.
-    fn stated(&self) -> BTreeMap<(Stream, ClockHour), Vec<Stated>> {
-        let mut contents: BTreeMap<usize, (usize, Sha256Hash)> = BTreeMap::new();
+    /// The periods that are taken, by stream and hour.
+    fn stated(&self) -> BTreeMap<(Stream, ClockHour), Periods> {
+        let mut stated: BTreeMap<(Stream, ClockHour), Periods> = BTreeMap::new();
         for (index, record) in self.receipts.iter().enumerate() {
-            if let (Some(first), Some(_)) = (record.corrects, self.corrected(index)) {
-                contents.insert(first, (index, record.content));
-            }
-        }
-        let mut stated: BTreeMap<(Stream, ClockHour), Vec<Stated>> = BTreeMap::new();
-        for (index, record) in self.receipts.iter().enumerate() {
-            let is_usage = self.is_usage(record);
-            if !is_usage || record.standing == Standing::Dropped {
-                continue;
-            }
-            let is_refused = matches!(record.standing, Standing::Refused(_));
-            let content = contents
-                .get(&index)
-                .map_or(record.content, |(_, content)| *content);
-            let stream = (record.site, record.gpu_model.clone());
-            stated
-                .entry((stream, record.start.hour()))
+            let hour = ((record.site, record.gpu_model.clone()), record.start.hour());
+            let period = stated
+                .entry(hour)
                 .or_default()
-                .push(Stated {
-                    start: record.start,
-                    end: record.end,
-                    index,
-                    content: (!is_refused).then_some(content),
-                });
-        }
-        for periods in stated.values_mut() {
-            periods.sort_by_key(|period| period.start);
+                .entry((record.start, record.end));
+            // A correction repeats its period, so the last one that stands has the last word.
+            if record.stands() {
+                *period.or_default() = Some((index, record.content));
+            } else if record.standing != Standing::Dropped {
+                period.or_default();
+            }
         }
         stated
     }
+}
 
-    /// A correction whose original was refused went out as usage.
-    fn is_usage(&self, record: &Record) -> bool {
-        record
-            .corrects
-            .is_none_or(|first| self.corrected(first).is_none())
+impl Record {
+    fn stands(&self) -> bool {
+        match self.standing {
+            Standing::Pending | Standing::Accepted => true,
+            Standing::Refused(_) | Standing::Dropped => false,
+        }
     }
 }
 
-/// A period that a receipt took; `content` is absent where the exchange refused it.
-struct Stated {
-    start: Timestamp,
-    end: Timestamp,
-    index: usize,
-    content: Option<Sha256Hash>,
-}
+/// The periods of an hour that receipts took, by time: the index and content of the last word on each, or `None` where the
+/// exchange refused it.
+type Periods = BTreeMap<(Timestamp, Timestamp), Option<(usize, Sha256Hash)>>;
 
 impl Plan {
-    fn hour(&mut self, stream: &Stream, hour: ClockHour, held: &[&Use], known: &[Stated]) {
+    fn hour(&mut self, stream: &Stream, hour: ClockHour, held: &[&Use], known: &Periods) {
         let mut free_from = hour.start();
-        for period in known {
-            self.gap(stream, held, free_from, period.start);
-            self.correction(stream, held, period);
-            free_from = free_from.max(period.end);
+        for (&(start, end), last_word) in known {
+            self.gap(stream, held, free_from, start);
+            if let Some((index, content)) = *last_word {
+                let piece = merge::piece(held, start, end);
+                self.correction(stream, piece, index, content);
+            }
+            free_from = free_from.max(end);
         }
         self.gap(stream, held, free_from, hour.next().start());
     }
@@ -253,20 +235,15 @@ impl Plan {
         self.crowded.extend(crowded);
     }
 
-    fn correction(&mut self, stream: &Stream, held: &[&Use], period: &Stated) {
-        let piece = merge::piece(held, period.start, period.end);
-        if period
-            .content
-            .is_none_or(|content| content == piece.content())
-        {
+    fn correction(&mut self, stream: &Stream, piece: Piece, index: usize, content: Sha256Hash) {
+        if piece.content() == content {
             return;
         }
         if piece.fits() {
-            let corrects = Some(period.index);
             self.drafts.push(Draft {
                 stream: stream.clone(),
                 piece,
-                corrects,
+                corrects: Some(index),
             });
         } else {
             let Piece {

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use verifier::id::Sha256Hash;
-use verifier::receipt::{ComputeUsage, Kind, UnverifiedReceipt};
+use verifier::receipt::{ComputeUsage, Jti, Kind, UnverifiedReceipt};
 use verifier::signature::PublicKey;
 use verifier::time::Timestamp;
 
@@ -441,6 +441,8 @@ struct Chains {
     heads: BTreeMap<OrderId, (u32, Option<Sha256Hash>)>,
     accepted: BTreeSet<String>,
     claims: Vec<ComputeUsage>,
+    /// Receipts that a correction took the place of.
+    replaced: BTreeSet<Jti>,
     requests: u32,
 }
 
@@ -480,6 +482,15 @@ impl Chains {
             return format!(
                 "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.overlap\"}}\n"
             );
+        }
+        if let Some(corrected) = claims.corrects {
+            let old = self.claims.iter().find(|other| other.jti == corrected);
+            let repeats = old.is_some_and(|old| (old.start, old.end) == (claims.start, claims.end));
+            if !repeats || !self.replaced.insert(corrected) {
+                return format!(
+                    "{{\"line\":{n},\"outcome\":\"refused\",\"code\":\"receipt.correction\"}}\n"
+                );
+            }
         }
         *head = (claims.seq + 1, Some(Sha256Hash::of(jws.as_bytes())));
         self.accepted.insert(jws.to_owned());
@@ -700,8 +711,8 @@ fn last_words(chains: &Mutex<Chains>) -> BTreeMap<(Timestamp, Timestamp), (u32, 
     chains.lock().unwrap().claims.iter().map(word).collect()
 }
 
-/// Two exports, each metered and sent: a running job that ends with less, a late one, one over the site's capacity.
-fn two_nights(folder: &Path, url: &str, faults: &Faults) -> Result<(), Fault> {
+/// Exports, each metered and sent: a running job that ends with less, late ones, and some over the site's capacity.
+fn three_nights(folder: &Path, url: &str, faults: &Faults) -> Result<(), Fault> {
     let first: [Row; 3] = [
         (1, 0, 200, 4, true),
         (2, 30, 60, 40, false),
@@ -732,15 +743,15 @@ fn killed_at_any_durable_effect_the_meter_states_the_same_in_the_end() {
     let (url, chains) = exchange(Mood::default());
     let folder = tempfile::tempdir().unwrap();
     let counting = Faults::counting();
-    two_nights(folder.path(), &url, &counting).unwrap();
+    three_nights(folder.path(), &url, &counting).unwrap();
     let expected = last_words(&chains);
     assert!(expected.len() > 4);
     for point in 0..counting.passed() {
         let (url, chains) = exchange(Mood::default());
         let folder = tempfile::tempdir().unwrap();
-        let died = two_nights(folder.path(), &url, &Faults::stop_at(point));
+        let died = three_nights(folder.path(), &url, &Faults::stop_at(point));
         assert!(matches!(died, Err(Fault::Crash(_))), "point {point}");
-        two_nights(folder.path(), &url, &Faults::none()).unwrap();
+        three_nights(folder.path(), &url, &Faults::none()).unwrap();
         assert_eq!(last_words(&chains), expected, "point {point}");
     }
 }
@@ -816,9 +827,13 @@ proptest::proptest! {
         }
         let meter = Meter::open(config, clock()).unwrap();
         let mut last_words: BTreeMap<u32, ComputeUsage> = BTreeMap::new();
+        let mut roots: BTreeMap<u32, u32> = BTreeMap::new();
         for receipt in pending(&meter) {
-            let first = receipt.corrects.map_or(receipt.seq, |first| first.seq);
-            if let Some(before) = last_words.insert(first, receipt.clone()) {
+            let root = receipt.corrects.map_or(receipt.seq, |old| roots[&old.seq]);
+            roots.insert(receipt.seq, root);
+            if let Some(before) = last_words.insert(root, receipt.clone()) {
+                // A correction names the last word, not the first, and repeats its period.
+                proptest::prop_assert_eq!(receipt.corrects, Some(before.jti));
                 proptest::prop_assert_eq!((before.start, before.end), (receipt.start, receipt.end));
             }
         }

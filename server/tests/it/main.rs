@@ -9,6 +9,7 @@
 mod support;
 mod access;
 mod api;
+mod architecture;
 mod crash;
 mod demo;
 mod floors;

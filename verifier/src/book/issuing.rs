@@ -33,6 +33,8 @@ pub struct Wish {
     pub face: Option<Fen>,
     /// The stated purpose.
     pub purpose: Option<String>,
+    /// When it was wished for: application windows are met then, whenever the decision falls.
+    pub since: Timestamp,
 }
 
 /// What the rules on holder and contract say, and what they leave for the money.
@@ -68,7 +70,8 @@ pub fn judge(
     about: &About<'_>,
 ) -> Result<Judged, Refusal> {
     let scheme = scheme_of(programme);
-    let matter = matter::gather(book, programme, (wish.holder, scheme), at, about);
+    let mut matter = matter::gather(book, programme, (wish.holder, scheme), at, about);
+    matter.at = wish.since;
     let answer = eligibility::at_application(programme, &matter);
     answer.verdict.require_yes()?;
     let (tiers, mut trace) = choose_tiers(programme, &matter, 0)?;

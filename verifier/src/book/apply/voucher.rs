@@ -24,6 +24,7 @@ pub(super) fn issue(
         contract: asked.contract.clone(),
         face: asked.face_fen,
         purpose: None,
+        since: entry.at,
     };
     issued(book, entry, &wish, None)
 }
@@ -108,7 +109,7 @@ pub(super) fn decide_case(
     let case = written(entry, book.cases.get(&asked.case), "case")?.clone();
     match (&case.subject, asked.approved) {
         (CaseSubject::Application { programme, .. }, true) => {
-            let wish = wish(case.party, &case.subject, programme);
+            let wish = wish((case.party, case.opened_at), &case.subject, programme);
             issued(book, entry, &wish, asked.approved_fen)?;
         }
         (CaseSubject::Redemption { order, claim }, true) => {

@@ -11,6 +11,7 @@ use crate::programme::eligibility::{self, Verdict};
 use crate::programme::schema::{Issue as IssueBy, Programme};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::evidence::{Evidence, Says};
+use crate::time::Timestamp;
 
 /// Opens an application or a redemption.
 pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusal> {
@@ -26,7 +27,7 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusa
                     "the programme takes no applications; it issues by itself or pays on evidence",
                 ));
             }
-            let wish = wish(case.request.by, &asked.subject, programme);
+            let wish = wish((case.request.by, case.env.at), &asked.subject, programme);
             (
                 Some(preview(case, rules, &wish)?),
                 case.programme_scopes(rules),
@@ -106,7 +107,7 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
         },
         (CaseSubject::Application { .. }, true) => {
             let rules = case.open_programme(case.book.programme(&programme)?)?;
-            let wish = wish(state.party, &state.subject, &programme);
+            let wish = wish((state.party, state.opened_at), &state.subject, &programme);
             case.issue(rules, &wish, asked.approved_fen)?
         }
         (CaseSubject::Redemption { order, claim }, true) => {
@@ -198,7 +199,7 @@ fn scopes_of(
 
 /// The wish of an application.
 pub(in crate::book) fn wish(
-    holder: crate::id::PartyId,
+    (holder, since): (crate::id::PartyId, Timestamp),
     subject: &CaseSubject,
     programme: &ProgrammeId,
 ) -> Wish {
@@ -217,5 +218,6 @@ pub(in crate::book) fn wish(
         contract,
         face,
         purpose,
+        since,
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn issue(case: &Case<'_>, asked: &IssueVoucher) -> Result<Decision, R
         contract: asked.contract.clone(),
         face: asked.face_fen,
         purpose: None,
+        since: case.env.at,
     };
     case.issue(programme, &wish, None)
 }

@@ -17,5 +17,6 @@ mod kill;
 mod log;
 mod own;
 mod publisher;
+mod receipts;
 mod sequencer;
 mod trail;

@@ -4,6 +4,7 @@ mod cluster;
 mod database;
 mod exchange;
 mod folder;
+mod market;
 pub(crate) mod replay;
 pub(crate) mod story;
 

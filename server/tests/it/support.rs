@@ -11,6 +11,7 @@ pub(crate) mod story;
 pub(crate) use database::{Database, folder};
 pub(crate) use exchange::{Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
+pub(crate) use market::Market;
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

@@ -3,7 +3,9 @@
 use serde_json::json;
 use verifier::id::{DocumentDigest, GpuModel, OrderId, PartyId, Sha256Hash, SiteId};
 use verifier::money::GpuSeconds;
-use verifier::receipt::{self, CapacityShare, ComputeUsage, Job, Jti, KeyRegistration, KeyUse, Kind};
+use verifier::receipt::{
+    self, CapacityShare, ComputeUsage, Job, Jti, KeyRegistration, KeyUse, Kind,
+};
 use verifier::signature::Signer;
 use verifier::time::Timestamp;
 
@@ -22,8 +24,6 @@ const PRICE: i64 = 1_000;
 
 pub(crate) struct Market {
     pub(crate) exchange: Exchange,
-    pub(crate) office: Member,
-    pub(crate) funder: Member,
     pub(crate) provider: Member,
     pub(crate) buyer: Member,
     pub(crate) offer: String,
@@ -42,8 +42,14 @@ impl Market {
         let office = exchange.member(&["office"]);
         let funder = exchange.member(&["funder", "finance"]);
         let (provider, buyer) = (exchange.member(&["provider"]), exchange.member(&["buyer"]));
-        funder.client.done("/v1/funds", &json!({ "fund": "w13-city", "funder": "f-finance" }));
-        funder.client.done("/v1/funds/appropriate", &json!({ "fund": "w13-city", "fen": 100_000_000 }));
+        funder.client.done(
+            "/v1/funds",
+            &json!({ "fund": "w13-city", "funder": "f-finance" }),
+        );
+        funder.client.done(
+            "/v1/funds/appropriate",
+            &json!({ "fund": "w13-city", "fen": 100_000_000 }),
+        );
         let digest = DocumentDigest::of(PROGRAMME.as_bytes());
         let enact = json!({ "toml": PROGRAMME, "digest": digest, "despite_status": true });
         office.client.done("/v1/programmes", &enact);
@@ -53,8 +59,6 @@ impl Market {
         let mut market = Self {
             order: OrderId::draw(&verifier::id::Salt::new([0; 16]), 0, 0),
             exchange,
-            office,
-            funder,
             provider,
             buyer,
             offer,
@@ -64,7 +68,10 @@ impl Market {
             next: 0,
             prev: None,
         };
-        let placed = market.buyer.client.done("/v1/orders", &market.terms(1_000_000));
+        let placed = market
+            .buyer
+            .client
+            .done("/v1/orders", &market.terms(1_000_000));
         market.order = placed["found"]["order"].as_str().unwrap().parse().unwrap();
         market.exchange.clock.advance(48 * HOUR);
         market
@@ -102,7 +109,10 @@ impl Market {
             sub: self.order,
             seq: self.next,
             prev: self.prev,
-            jti: Jti { order: self.order, seq: self.next },
+            jti: Jti {
+                order: self.order,
+                seq: self.next,
+            },
             iat: start.after(HOUR),
             kind: Kind::Usage,
             corrects: None,
@@ -126,15 +136,29 @@ impl Market {
     }
 
     pub(crate) fn send(&self, jws: &str) -> super::exchange::Answer {
-        self.provider.client.send("/v1/receipts", jws, &[("content-type", "application/jose")])
+        self.provider
+            .client
+            .send("/v1/receipts", jws, &[("content-type", "application/jose")])
     }
 
     /// Sends lines in bulk and reads an outcome a line.
     pub(crate) fn send_bulk(&self, lines: &[String]) -> Vec<serde_json::Value> {
         let media = [("content-type", "application/x-ndjson")];
-        let answer = self.provider.client.send("/v1/receipts", &lines.join("\n"), &media);
-        assert_eq!((answer.status, answer.media.as_str()), (200, "application/x-ndjson"), "{}", answer.text);
-        answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let answer = self
+            .provider
+            .client
+            .send("/v1/receipts", &lines.join("\n"), &media);
+        assert_eq!(
+            (answer.status, answer.media.as_str()),
+            (200, "application/x-ndjson"),
+            "{}",
+            answer.text
+        );
+        answer
+            .text
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -177,7 +201,8 @@ fn open_site(exchange: &Exchange, provider: &Member) -> (SiteId, String) {
     };
     let share = json!({ "jws": receipt::sign(&share, &signer) });
     provider.client.done("/v1/capacity-shares", &share);
-    let offer = json!({ "site": site, "gpu_model": MODEL, "billing": "metered", "price_fen": PRICE });
+    let offer =
+        json!({ "site": site, "gpu_model": MODEL, "billing": "metered", "price_fen": PRICE });
     let offer = provider.client.done("/v1/offers", &offer);
     (site, text(&offer["found"]["offer"]))
 }

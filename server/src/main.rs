@@ -70,9 +70,7 @@ fn main() -> ExitCode {
             say(&doctor::access_table());
             Ok(())
         }
-        Action::Doctor(Doctor { settings, .. }) => {
-            settle(settings).and_then(|config| Ok(say(&doctor::report(&config)?)))
-        }
+        Action::Doctor(Doctor { settings, .. }) => report(settings),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +89,11 @@ fn serve(settings: Settings) -> Done {
     let running = serve::start(config, Clock::real(), Faults::none())?;
     running.stop_on_signals()?;
     Ok(running.wait()?)
+}
+
+fn report(settings: Settings) -> Done {
+    say(&doctor::report(&settle(settings)?)?);
+    Ok(())
 }
 
 fn settle(settings: Settings) -> Done<Config> {

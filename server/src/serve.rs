@@ -150,11 +150,8 @@ impl Running {
         let stop = self.stop.clone();
         let builder = std::thread::Builder::new().name("signals".to_owned());
         let listen = move || {
-            actix_web::rt::System::new().block_on(async {
-                if signalled().await.is_ok() {
-                    stop.send_replace(true);
-                }
-            });
+            let signalled = actix_web::rt::System::new().block_on(signalled());
+            signalled.is_ok_and(|()| stop.send_replace(true))
         };
         builder
             .spawn(listen)

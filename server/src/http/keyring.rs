@@ -44,8 +44,7 @@ impl Keyring {
         if known.is_some() {
             return known;
         }
-        let key =
-            wait(desk.read(|book| book.keys.get(&kid).map(|key| key.public.clone()))).ok()??;
+        let key = wait(desk.read(|book| book.keys.get(&kid).map(|key| key.public))).ok()??;
         let key = Arc::new(key);
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_MAX {

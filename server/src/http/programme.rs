@@ -8,7 +8,7 @@ use verifier::book::command::Command;
 use verifier::book::entry::Entry;
 use verifier::book::state::programme::{Enactment, Version};
 use verifier::id::ProgrammeId;
-use verifier::programme::ProgrammeFile;
+use verifier::programme::{ProgrammeFile, Settlement};
 use verifier::refusal::Refusal;
 
 use super::Shared;
@@ -58,16 +58,8 @@ pub(super) async fn show(
         .map_err(store_fault)?
         .ok_or_else(|| Problem::Internal(format!("entry {seq} is missing")))?;
     let asked = Entry::parse_own(&bytes)?.asked;
-    let (toml, settled) = match asked {
-        Command::EnactProgramme(asked) => (asked.toml, asked.settled),
-        Command::AmendProgramme(asked) => (asked.toml, asked.settled),
-        other => {
-            let kind = other.kind().as_str();
-            return Err(Problem::Internal(format!(
-                "entry {seq} is no programme but {kind}"
-            )));
-        }
-    };
+    let (toml, settled) =
+        text(asked).ok_or_else(|| Problem::Internal(format!("entry {seq} holds no programme")))?;
     let file = ProgrammeFile::parse(&toml)?;
     let rows: Vec<Value> = file
         .rows()
@@ -84,6 +76,16 @@ pub(super) async fn show(
         "as_of": size.saturating_sub(1),
     })));
     Ok(HttpResponse::Ok().json(body))
+}
+
+fn text(asked: Command) -> Option<(String, Vec<Settlement>)> {
+    if let Command::EnactProgramme(asked) = asked {
+        return Some((asked.toml, asked.settled));
+    }
+    if let Command::AmendProgramme(asked) = asked {
+        return Some((asked.toml, asked.settled));
+    }
+    None
 }
 
 fn current(book: &Book, id: &ProgrammeId) -> Result<(Map<String, Value>, u64, u64), Problem> {

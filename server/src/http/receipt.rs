@@ -98,9 +98,10 @@ impl Source {
         let compact = std::str::from_utf8(jws)
             .map_err(|_| Refusal::new(Code::ReceiptMalformed, "a compact JWS is ASCII"))?;
         let jws = shared.keyring.verify(&shared.desk, compact.parse()?);
-        let command = match self.kind {
-            Kind::GiveAcceptance => Command::GiveAcceptance(GiveAcceptance { jws }),
-            _ => Command::AcceptReceipt(AcceptReceipt { jws }),
+        let command = if self.kind == Kind::GiveAcceptance {
+            Command::GiveAcceptance(GiveAcceptance { jws })
+        } else {
+            Command::AcceptReceipt(AcceptReceipt { jws })
         };
         Ok(Request {
             by: self.caller.party,

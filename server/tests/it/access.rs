@@ -18,9 +18,10 @@ on_both!(
 fn every_cell_of_role_and_command_is_as_the_table_says(database: &Database) {
     let exchange = Exchange::start(database);
     for role in Role::ALL {
-        let client = match role {
-            Role::Exchange => exchange.operator(),
-            _ => exchange.member(&[role.as_str()]).client,
+        let client = if role == Role::Exchange {
+            exchange.operator()
+        } else {
+            exchange.member(&[role.as_str()]).client
         };
         for route in ROUTES {
             let Does::Command(kind) = route.does else {

@@ -91,84 +91,39 @@ fn a_repeated_command_is_answered_with_its_entry_also_after_a_restart(database: 
     assert_eq!(funder.client.send("/v1/funds", &open, &key).status, 201);
 }
 
+/// Path, body, headers; status, code.
+type Row<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], u16, &'a str);
+
 fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
     let exchange = Exchange::start(database);
-    let operator = exchange.operator();
     let good = json!({ "roles": ["buyer"], "name": "A".repeat(43) }).to_string();
-    let key = ("idempotency-key", "k");
-    let text = ("content-type", "text/plain");
+    let (unknown, twice) = (
+        good.replace('}', ",\"x\":1}"),
+        good.replace('}', ",\"roles\":[]}"),
+    );
+    let (king, deep) = (good.replace("buyer", "king"), "[".repeat(10_000));
     let long = format!("{good}{}", " ".repeat(200_000));
     let longest = "k".repeat(256);
-    let rows: &[(&str, &str, &[(&str, &str)], u16, &str)] = &[
+    let key = ("idempotency-key", "k");
+    #[rustfmt::skip]
+    let rows: &[Row<'_>] = &[
         ("/v1/parties", &good, &[], 400, "request.idempotency-key"),
-        (
-            "/v1/parties",
-            &good,
-            &[("idempotency-key", "a b")],
-            400,
-            "request.idempotency-key",
-        ),
-        (
-            "/v1/parties",
-            &good,
-            &[("idempotency-key", &longest)],
-            400,
-            "request.idempotency-key",
-        ),
-        (
-            "/v1/parties",
-            &good,
-            &[key, text],
-            415,
-            "request.media-type",
-        ),
+        ("/v1/parties", &good, &[("idempotency-key", "a b")], 400, "request.idempotency-key"),
+        ("/v1/parties", &good, &[("idempotency-key", &longest)], 400, "request.idempotency-key"),
+        ("/v1/parties", &good, &[key, ("content-type", "text/plain")], 415, "request.media-type"),
         ("/v1/parties", "", &[key], 400, "request.malformed"),
         ("/v1/parties", "{}", &[key], 400, "request.malformed"),
         ("/v1/parties", "[1]", &[key], 400, "request.malformed"),
-        (
-            "/v1/parties",
-            &good.replace('}', ",\"x\":1}"),
-            &[key],
-            400,
-            "request.malformed",
-        ),
-        (
-            "/v1/parties",
-            &good.replace('}', ",\"roles\":[]}"),
-            &[key],
-            400,
-            "request.malformed",
-        ),
-        (
-            "/v1/parties",
-            &good.replace("buyer", "king"),
-            &[key],
-            400,
-            "request.malformed",
-        ),
-        (
-            "/v1/parties",
-            &"[".repeat(10_000),
-            &[key],
-            400,
-            "request.malformed",
-        ),
+        ("/v1/parties", &unknown, &[key], 400, "request.malformed"),
+        ("/v1/parties", &twice, &[key], 400, "request.malformed"),
+        ("/v1/parties", &king, &[key], 400, "request.malformed"),
+        ("/v1/parties", &deep, &[key], 400, "request.malformed"),
         ("/v1/parties", &long, &[key], 413, "request.too-large"),
         ("/v1/nothing", &good, &[key], 404, "request.path"),
         ("/v1/exchange", &good, &[key], 405, "request.method"),
         ("/v1/funds", "{}", &[key], 403, "access.role"),
     ];
-    for (path, body, headers, status, code) in rows {
-        let answer = operator.send(path, body, headers);
-        assert_eq!(
-            (answer.status, answer.code()),
-            (*status, *code),
-            "{path} {headers:?} {}",
-            answer.text
-        );
-        assert_eq!(answer.media, "application/problem+json");
-        assert_eq!(answer.body["type"], format!("urn:quan:problem:{code}"));
-    }
+    rows.iter().for_each(|row| is_refused(&exchange, row));
     for query in ["?limit=0", "?limit=x", "?offset=1"] {
         let answer = exchange.nobody().get(&format!("/v1/funds{query}"));
         assert_eq!(
@@ -178,6 +133,19 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
         );
     }
     assert_eq!(exchange.nobody().get("/v1/exchange").body["entries"], 1);
+}
+
+fn is_refused(exchange: &Exchange, (path, body, headers, status, code): &Row<'_>) {
+    let answer = exchange.operator().send(path, body, headers);
+    let found = (answer.status, answer.code());
+    assert_eq!(
+        found,
+        (*status, *code),
+        "{path} {headers:?} {}",
+        answer.text
+    );
+    assert_eq!(answer.media, "application/problem+json");
+    assert_eq!(answer.body["type"], format!("urn:quan:problem:{code}"));
 }
 
 fn money_moves_between_the_accounts_of_a_fund(database: &Database) {

@@ -58,6 +58,8 @@ mod reserve;
 mod scenarios;
 mod settle;
 pub mod statement;
+#[cfg(test)]
+mod stories;
 mod value;
 pub mod voucher;
 

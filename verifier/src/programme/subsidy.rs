@@ -360,3 +360,122 @@ fn banded(banding: Banding, bands: &[Band], sum: Fen) -> i128 {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::programme::scenario;
+
+    fn fen(n: i64) -> Fen {
+        Fen::new(n).unwrap()
+    }
+
+    fn programme(rules: &str) -> Programme {
+        let fund = r#"fund = [{ id = "one", funder = "one-finance", weight = 1 }]"#;
+        let head = format!("id = \"test\"\nscheme = [\"compute\", \"data\"]\n{fund}\n");
+        scenario::programme(&format!(
+            "{head}instrument = {{ commit_at = \"issue\" }}\n{rules}"
+        ))
+    }
+
+    fn given(rules: &str, base: i64, charges: &[i64], choices: &[TierChoice]) -> Option<i64> {
+        let charges: Vec<_> = charges.iter().map(|charge| fen(*charge)).collect();
+        let want = want(&programme(rules), fen(base), &charges, choices).unwrap();
+        want.known().map(|want| want.get())
+    }
+
+    fn tiers(list: &[u8]) -> TierChoice {
+        TierChoice::Applicable(list.to_vec())
+    }
+
+    #[test]
+    fn a_band_ends_with_its_upper_amount_and_all_is_divided_once() {
+        let bands = "[{ upto_fen = 1000, bp = 6000 }, { bp = 4000 }]";
+        let rate = |banding: &str| {
+            format!(
+                "rate = {{ banding = \"{banding}\", tier = [{{ id = \"b\", bands = {bands} }}] }}"
+            )
+        };
+        let of = |banding: &str, base| given(&rate(banding), base, &[], &[tiers(&[0])]);
+        assert_eq!(of("whole", 1000), Some(600));
+        assert_eq!(of("whole", 1001), Some(400));
+        assert_eq!(of("marginal", 1000), Some(600));
+        assert_eq!(of("marginal", 1003), Some(601));
+    }
+
+    #[test]
+    fn best_takes_the_higher_amount_after_the_caps_of_tiers() {
+        let rate = r#"rate = { select = "best", tier = [{ id = "a", bp = 9000, cap_fen = 400 }, { id = "b", bp = 5000 }, { id = "c", fixed_fen = 450, once = "life" }] }"#;
+        assert_eq!(given(rate, 1000, &[], &[tiers(&[0, 1, 2])]), Some(500));
+        assert_eq!(given(rate, 800, &[], &[tiers(&[0, 1, 2])]), Some(450));
+        assert_eq!(given(rate, 1000, &[], &[tiers(&[0])]), Some(400));
+        assert_eq!(given(rate, 1000, &[], &[tiers(&[])]), Some(0));
+    }
+
+    #[test]
+    fn segments_share_a_smaller_base_by_prefix_and_a_tier_sums_its_own() {
+        let rate = r#"rate = { tier_per = "segment", tier = [{ id = "a", bp = 3333 }, { id = "b", bp = 1000 }] }"#;
+        let choices = [tiers(&[0]), tiers(&[1]), tiers(&[0])];
+        // 100 over 10 + 10 + 10: 33, 33, 34.
+        assert_eq!(
+            given(rate, 100, &[10, 10, 10], &choices),
+            Some((67 * 3333 + 33 * 1000) / 10_000)
+        );
+        assert_eq!(given(rate, 0, &[10, 10, 10], &choices), Some(0));
+    }
+
+    #[test]
+    fn what_is_unknown_is_not_zero_unless_there_is_nothing_to_give() {
+        let rate = r#"rate = { tier = [{ id = "a", bp = "unknown" }] }"#;
+        assert_eq!(given(rate, 100, &[], &[tiers(&[0])]), None);
+        assert_eq!(given(rate, 100, &[], &[TierChoice::Manual]), None);
+        assert_eq!(given(rate, 0, &[], &[TierChoice::Manual]), Some(0));
+        let capped = r#"rate = { tier = [{ id = "a", bp = 100, cap_fen = "unknown" }] }"#;
+        assert_eq!(given(capped, 100, &[], &[tiers(&[0])]), None);
+    }
+
+    fn shown<'a>(charges: &'a [Fen], lines: &'a Lines) -> Shown<'a> {
+        Shown {
+            scheme: Scheme::Compute,
+            charges,
+            charges_bound: true,
+            contract: Bound::At(lines),
+            approved: Bound::Unknown,
+            invoiced: Bound::At(lines),
+            paid: Bound::At(lines),
+            accepted: Bound::At(lines),
+            contract_days: None,
+            service_days: None,
+        }
+    }
+
+    #[test]
+    fn lines_are_filtered_inside_each_base_before_the_minimum() {
+        let rules = r#"base = { of = ["contract", "metered"], lines_excluded = ["storage"] }
+rate = { tier = [{ id = "a", bp = 5000 }] }"#;
+        let lines = Lines::from_iter([(Line::GpuRent, fen(700)), (Line::Storage, fen(900))]);
+        let base_of = |charge| base(&programme(rules), &shown(&[fen(charge)], &lines)).unwrap();
+        assert_eq!(base_of(800), Known::Known(fen(700)));
+        assert_eq!(base_of(600), Known::Known(fen(600)));
+    }
+
+    #[test]
+    fn the_floor_is_a_threshold_after_the_sellers_share() {
+        let rules = r#"base = { of = ["metered"], seller_share_bp = 1000, floor_fen = 90 }
+rate = { tier = [{ id = "a", bp = 5000 }] }"#;
+        let lines = Lines::default();
+        let base_of = |charge| base(&programme(rules), &shown(&[fen(charge)], &lines)).unwrap();
+        assert_eq!(base_of(100), Known::Known(fen(90)));
+        assert_eq!(base_of(99), Known::Known(Fen::ZERO));
+    }
+
+    #[test]
+    fn an_amount_that_nobody_recorded_makes_the_base_unknown_unless_another_is_zero() {
+        let rules = r#"base = { of = ["approved", "metered"] }
+rate = { tier = [{ id = "a", bp = 5000 }] }"#;
+        let lines = Lines::default();
+        let base_of = |charge| base(&programme(rules), &shown(&[fen(charge)], &lines)).unwrap();
+        assert_eq!(base_of(100), Known::Unknown);
+        assert_eq!(base_of(0), Known::Known(Fen::ZERO));
+    }
+}

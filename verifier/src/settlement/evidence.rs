@@ -1,14 +1,15 @@
 //! Use, corrections and documents: each changes the sums of an order's evidence, then the order is stated anew.
 
+use super::claim::ClaimFound;
 use super::draft::Draft;
 use super::moving::period_of;
-use super::order::{Claim, Order, Receipt, Sums};
+use super::order::{Claim, Order, Receipt, Source, Sums};
 use super::statement::{Cause, Stated, Statement};
 use super::{Inconsistency, Money, Outcome};
 use crate::id::OrderId;
 use crate::ledger::ClaimIndex;
 use crate::money::{Fen, Overflow};
-use crate::programme::schema::{Line, Programme};
+use crate::programme::schema::{Line, Overrun, Programme};
 use crate::programme::subsidy::Lines;
 use crate::refusal::{Code, Refusal};
 use crate::time::Timestamp;
@@ -81,7 +82,9 @@ impl Money {
             end: ask.end,
             corrects: false,
         };
-        self.state_order(at, ask.order, &sums, Some(cause))
+        let outcome = self.state_order(at, ask.order, &sums, Some(cause))?;
+        self.check_overrun(order, &outcome.found.claims)?;
+        Ok(outcome)
     }
 
     /// Applies a receipt.
@@ -214,6 +217,22 @@ impl Money {
             let sentence =
                 "the order has ended and its last period is closed; a clawback case is the way";
             return Err(Refusal::new(Code::ReceiptOrderClosed, sentence));
+        }
+        Ok(())
+    }
+
+    /// Refuses use beyond what is held where a programme wants that refused and not just left unsubsidised.
+    fn check_overrun(&self, order: &Order, found: &[ClaimFound]) -> Result<(), Refusal> {
+        for (programme, found) in self.programmes_of(order)?.into_iter().zip(found) {
+            let claim = order.claim(found.claim)?;
+            let open = found.want.min(found.room).minus(claim.sums.denied)?;
+            let over = open > found.grant && !found.manual && claim.source != Source::Settlement;
+            if over && programme.instrument.overrun == Overrun::Refuse {
+                let sentence = format!("the use earns {open} fen, the hold gives {}", found.grant);
+                return Err(Refusal::new(Code::ReceiptQuantity, sentence)
+                    .with("claim", found.claim)
+                    .with("earns", open));
+            }
         }
         Ok(())
     }

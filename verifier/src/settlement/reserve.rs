@@ -7,6 +7,8 @@ use super::order::{Order, Source};
 use crate::id::{FundId, OrderId, VoucherId};
 use crate::ledger::{Account, ClaimIndex, nested_split, split_by_weight};
 use crate::money::Fen;
+use crate::programme::Programme;
+use crate::programme::schema::{Exhaustion, Known};
 use crate::refusal::{Code, Refusal};
 use crate::time::Timestamp;
 
@@ -47,7 +49,9 @@ impl Money {
                 let parts = split_by_weight(fen, &weights(programme)?)?;
                 for (sums, part) in claim.sums.funds.iter().zip(&parts) {
                     let to = Account::Hold(id, index, sums.fund.clone());
-                    draft.transfer(&Account::Fund(sums.fund.clone()), &to, *part)?;
+                    draft
+                        .transfer(&Account::Fund(sums.fund.clone()), &to, *part)
+                        .map_err(|refusal| exhausted(programme, refusal))?;
                 }
                 for key in slots.keys() {
                     draft.count(&key, fen.get());
@@ -74,4 +78,18 @@ impl Money {
         }
         Ok(())
     }
+}
+
+/// An empty pot is a plain no only where the programme serves who comes first; what else it does needs a procedure.
+pub(super) fn exhausted(programme: &Programme, refusal: Refusal) -> Refusal {
+    if refusal.code != Code::FundExhausted || serves_who_comes_first(programme) {
+        return refusal;
+    }
+    let sentence = format!("{}; what happens then is not settled", refusal.sentence);
+    Refusal::new(Code::ProgrammeNeedsProcedure, sentence).with("path", "instrument.exhaustion")
+}
+
+/// Whether an empty pot ends what is given.
+pub(super) fn serves_who_comes_first(programme: &Programme) -> bool {
+    programme.instrument.exhaustion == Known::Known(Exhaustion::FirstCome)
 }

@@ -4,6 +4,7 @@
 use super::cap::{Slots, weights};
 use super::claim::ClaimSums;
 use super::draft::Draft;
+use super::reserve::serves_who_comes_first;
 use crate::ledger::{Account, nested_split};
 use crate::money::{Fen, Overflow};
 use crate::programme::Programme;
@@ -54,7 +55,8 @@ pub(super) fn settle(
         }
         Ok(drawn <= room)
     };
-    if automatic < room && !fits(growth, automatic)? {
+    let short_of_money = !serves_who_comes_first(programme) && !fits(growth, Fen::MAX)?;
+    if short_of_money || (automatic < room && !fits(growth, automatic)?) {
         // Neither granted nor forgone: a case decides.
         let deltas = vec![Fen::ZERO; sums.funds.len()];
         return Ok(Settled {

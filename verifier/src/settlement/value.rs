@@ -124,25 +124,25 @@ impl<'a> Valuation<'a> {
         };
         let charges = self.charges(set)?;
         let decided = self.sums.decided.get(index).copied().flatten();
-        let unknown = decided.map_or(Known::Unknown, Known::Known);
         let base = subsidy::base(programme, &self.shown(&charges))?;
-        let full = match base {
-            Known::Unknown => unknown,
-            Known::Known(base) => match subsidy::want(programme, base, &charges, tiers)? {
-                Known::Unknown => unknown,
-                known @ Known::Known(_) => known,
-            },
+        // Where the base is what a case decides, so is its amount.
+        let Some(base) = base.known().copied().or(decided) else {
+            return Ok(Given {
+                base: Fen::ZERO,
+                full: Known::Unknown,
+                want: Known::Unknown,
+            });
+        };
+        let full = match subsidy::want(programme, base, &charges, tiers)? {
+            Known::Unknown => decided.map_or(Known::Unknown, Known::Known),
+            known @ Known::Known(_) => known,
         };
         let held_back = self.worth.scheme == Scheme::Data && !self.sums.use_proven && !self.in_full;
         let want = match full {
             Known::Known(full) if held_back => Known::Known(subsidy::held_back(programme, full)?),
             Known::Known(_) | Known::Unknown => full,
         };
-        Ok(Given {
-            base: base.known().copied().unwrap_or_default(),
-            full,
-            want,
-        })
+        Ok(Given { base, full, want })
     }
 
     fn charges(&self, set: u8) -> Result<Vec<Fen>, Overflow> {

@@ -4,6 +4,7 @@ use super::cap::{Holder, Slots, Years, funds, weights};
 use super::draft::Draft;
 use super::draw::Draws;
 use super::order::Terms;
+use super::reserve::exhausted;
 use super::{Inconsistency, Money, Outcome};
 use crate::id::{FundId, ProgrammeId, VoucherId};
 use crate::ledger::{Account, split_by_weight};
@@ -136,7 +137,9 @@ impl Money {
         let split = split_by_weight(face, &weights(programme)?)?;
         for (fund, part) in funds(programme, &ask.holder, at)?.into_iter().zip(split) {
             let to = Account::Voucher(ask.voucher, fund.clone());
-            draft.transfer(&Account::Fund(fund), &to, part)?;
+            draft
+                .transfer(&Account::Fund(fund), &to, part)
+                .map_err(|refusal| exhausted(programme, refusal))?;
         }
         for key in slots.keys() {
             draft.count(&key, face.get());

@@ -1,7 +1,7 @@
 //! Proof of use: a usage receipt that names a dataset releases what its data order holds back (DESIGN §9).
 //!
 //! The data order's statement is part of the receipt's own entry. Both statements are made on the book before the entry;
-//! where they would touch the same money, the proof waits for a later receipt.
+//! where they would together pass a limit that each alone keeps, the proof waits for a later receipt.
 
 use crate::book::Book;
 use crate::book::decide::{Case, Decision};
@@ -36,7 +36,7 @@ pub(super) fn prove(
         .take(PROVEN_MAX)
     {
         let outcome = case.book.money.evidence(case.env.at, &evidence(order))?;
-        if clashes(decision, &outcome) {
+        if clashes(case.book, decision, &outcome)? {
             continue;
         }
         let legs = [&decision.postings, &outcome.postings];
@@ -75,14 +75,19 @@ fn unproven(book: &Book, claims: &ComputeUsage, buyer: PartyId) -> BTreeSet<Orde
     orders.flatten().filter(is_open).copied().collect()
 }
 
-/// Whether two outcomes take from the same account or move the same counter: each alone might pass its limit.
-fn clashes(decision: &Decision, outcome: &Outcome<Stated>) -> bool {
-    let mut taken = outcome.postings.legs().iter();
-    let account = taken.any(|(account, fen)| {
+/// Whether two outcomes draw on an account that cannot pay both, or move one counter: each alone passed its limit.
+fn clashes(book: &Book, decision: &Decision, outcome: &Outcome<Stated>) -> Result<bool, Refusal> {
+    for (account, fen) in outcome.postings.legs() {
         let mut others = decision.postings.legs().iter();
-        others.any(|(other, more)| other == account && (fen.is_negative() || more.is_negative()))
-    });
+        let Some((_, more)) = others.find(|(other, _)| other == account) else {
+            continue;
+        };
+        let after = book.money.balance(account).plus(*fen)?.plus(*more)?;
+        if after.is_negative() && !account.may_be_negative() {
+            return Ok(true);
+        }
+    }
     let mut moved = outcome.counters.iter();
-    let counter = moved.any(|(key, _)| decision.counters.iter().any(|(other, _)| other == key));
-    account || counter
+    let is_moved = |key| decision.counters.iter().any(|(other, _)| other == key);
+    Ok(moved.any(|(key, _)| is_moved(key)))
 }

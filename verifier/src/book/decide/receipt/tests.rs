@@ -1278,7 +1278,7 @@ struct Step {
 
 fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
     use proptest::prelude::*;
-    let step = (0_i64..6, 0_u32..50, 0_i64..62, any::<bool>());
+    let step = (0_i64..6, 0_u32..50, 0_i64..=60, any::<bool>());
     let step = step.prop_map(|(hour, cards, minutes, corrects)| Step {
         hour,
         cards,

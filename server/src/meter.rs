@@ -21,6 +21,7 @@ pub mod run;
 pub mod sacct;
 pub mod send;
 pub mod spool;
+pub mod state;
 mod table;
 #[cfg(test)]
 mod tests;

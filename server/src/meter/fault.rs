@@ -1,5 +1,6 @@
 //! What can break while metering: files, settings, the network.
 
+use std::error::Error as _;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -62,7 +63,10 @@ impl fmt::Display for Fault {
                 )
             }
             Self::Locked(path) => write!(f, "another meter works in {}", path.display()),
-            Self::Key(fault) => fault.fmt(f),
+            Self::Key(fault) => match fault.source() {
+                Some(source) => write!(f, "{fault}: {source}"),
+                None => fault.fmt(f),
+            },
             Self::NoApiKey => {
                 f.write_str("no API key: set QUAN_API_KEY or api_key_file in meter.toml")
             }

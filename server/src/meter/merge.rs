@@ -10,7 +10,7 @@ use verifier::id::Sha256Hash;
 use verifier::receipt::JOBS_MAX;
 use verifier::time::Timestamp;
 
-use super::run::State;
+use super::state::State;
 
 /// More constant pieces than this in one clock hour become one.
 pub const PIECES_MAX: usize = 4;

@@ -668,6 +668,16 @@ fn wrong_settings_halt_the_order_and_mended_ones_sign_it_again() {
 }
 
 #[test]
+fn a_new_key_is_registered_with_a_proof_that_it_signs_itself() {
+    let iss = "pty-aaaaaaaaaaaaaaaa".parse().unwrap();
+    let registration = issue::registration(&signer(), iss, "localhost/quan", at(NOW));
+    let proof = UnverifiedReceipt::parse(registration["proof"].as_str().unwrap()).unwrap();
+    assert!(proof.verify(&signer().public()).is_ok());
+    assert_eq!(registration["kid"], signer().public().kid().to_string());
+    assert_eq!(registration["jwk"]["x"], signer().public().x());
+}
+
+#[test]
 fn the_command_line_is_well_formed() {
     #[derive(clap::Parser)]
     struct Quan {

@@ -40,6 +40,9 @@ pub struct Asked {
     /// Milliseconds between two checkpoints while entries come [default: 1000]
     #[arg(long, env = "QUAN_PUBLISH_MS", value_name = "MS")]
     pub publish_ms: Option<u64>,
+    /// Milliseconds between two looks for what has fallen due [default: 60000]
+    #[arg(long, env = "QUAN_TIMERS_MS", value_name = "MS")]
+    pub timers_ms: Option<u64>,
     /// Commands that may wait for the sequencer before callers are told to come back [default: 20000]
     #[arg(long, env = "QUAN_QUEUE_MAX", value_name = "N")]
     pub queue_max: Option<usize>,
@@ -77,6 +80,8 @@ pub struct Config {
     pub origin: String,
     /// Between two checkpoints. A checkpoint costs a few syncs; TRAIL asks for one within 60 s of an entry.
     pub publish_every: Duration,
+    /// Between two looks for what has fallen due. A deadline binds without its entry, so nobody waits for it.
+    pub timers_every: Duration,
     /// The bound of the sequencer's queue: two full bulk requests, so that one cannot starve all others.
     pub queue_max: usize,
     /// HTTP threads.
@@ -145,6 +150,7 @@ impl Asked {
             database: self.database.or(other.database),
             origin: self.origin.or(other.origin),
             publish_ms: self.publish_ms.or(other.publish_ms),
+            timers_ms: self.timers_ms.or(other.timers_ms),
             queue_max: self.queue_max.or(other.queue_max),
             threads: self.threads.or(other.threads),
             log_format: self.log_format.or(other.log_format),
@@ -163,6 +169,7 @@ impl Asked {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
+        let timers_ms = within("timers-ms", self.timers_ms.unwrap_or(60_000), 10, 3_600_000)?;
         Ok(Config {
             data,
             listen: self
@@ -171,6 +178,7 @@ impl Asked {
             database,
             origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
             publish_every: Duration::from_millis(publish_ms),
+            timers_every: Duration::from_millis(timers_ms),
             queue_max: within(
                 "queue-max",
                 self.queue_max.unwrap_or(20_000),

@@ -15,3 +15,4 @@ pub mod publisher;
 pub mod sequencer;
 pub mod serve;
 pub mod store;
+pub mod timers;

@@ -33,6 +33,7 @@ use crate::objects::{self, Objects};
 use crate::publisher::{self, Parts, Publisher};
 use crate::sequencer::{self, Desk, Sequencer};
 use crate::store::{Store, StoreFault, own};
+use crate::timers;
 
 /// How long requests under way may take after a stop was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -319,6 +320,12 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     } = crew;
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
     let mut under_way = shared.under_way.subscribe();
+    let timers = timers::run(
+        desk.clone(),
+        shared.clock.clone(),
+        shared.config.timers_every,
+        stopped.clone(),
+    );
     let (stop_publishing, publishing_stopped) = watch::channel(false);
     let (server, handle) = match listen(shared, bucket) {
         Ok((server, handle, address)) => {
@@ -333,6 +340,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         }
     };
     let mut server = actix_web::rt::spawn(server);
+    let timers = actix_web::rt::spawn(timers);
     let mut publisher = actix_web::rt::spawn(publisher.run(every, publishing_stopped));
     let mut sequencer = actix_web::rt::task::spawn_blocking(move || ended(sequencer));
     // Whoever ends first by itself has a reason for which the others may not go on.
@@ -354,6 +362,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     let _late = tokio::time::timeout(GRACE, under_way.wait_for(|count| *count == 0)).await;
     tokio::time::sleep(LEAVE).await;
     handle.stop(false).await;
+    timers.abort();
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
     stop_publishing.send_replace(true);

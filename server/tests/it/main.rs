@@ -19,4 +19,5 @@ mod own;
 mod publisher;
 mod receipts;
 mod sequencer;
+mod timers;
 mod trail;

@@ -28,6 +28,12 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     pub(crate) fn start(database: &Database) -> Self {
+        // What falls due is left alone: a test moves the clock for its own reasons.
+        Self::with_timers(database, 3_600_000)
+    }
+
+    /// An exchange that looks for what is due once in so many milliseconds.
+    pub(crate) fn with_timers(database: &Database, timers_ms: u64) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let asked = Asked {
             data: Some(folder.path().join("data")),
@@ -35,6 +41,7 @@ impl Exchange {
             database: Some(database.url()),
             origin: Some("exchange.test/quan".to_owned()),
             publish_ms: Some(10),
+            timers_ms: Some(timers_ms),
             threads: Some(1),
             ..Asked::default()
         };

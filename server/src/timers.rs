@@ -1,0 +1,136 @@
+//! What falls due by time alone, as ordinary commands of the exchange's own actor (DESIGN §4).
+//!
+//! Deadlines bind by `at` whether or not their entry is written; the entry only moves the money. So a late round, a missed one
+//! or two servers asking for the same harm nothing: what is done already is refused. Nothing is remembered here.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use verifier::book::Book;
+use verifier::book::command::{
+    CloseStatement, Command, DeemAcceptance, ExpireOrder, ExpireVoucher,
+};
+use verifier::book::decide::Request;
+use verifier::book::state::order::Standing;
+use verifier::id::PartyId;
+use verifier::ledger::Account;
+use verifier::programme::schema::Scheme;
+use verifier::time::{DAY_SECONDS, NamedPeriod, Timestamp};
+
+use crate::clock::Clock;
+use crate::sequencer::{BATCH_MAX, Desk, Outcome};
+
+/// Asks once in `every` for what is due, until `stop` says so.
+pub async fn run(desk: Desk, clock: Clock, every: Duration, mut stop: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(every) => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        // A full batch may not have been all; one that nobody took is tried in the next round.
+        while round(&desk, &clock).await == BATCH_MAX {}
+    }
+}
+
+/// Asks for what is due now, at most a batch of it; says how much was entered.
+async fn round(desk: &Desk, clock: &Clock) -> usize {
+    let Ok(now) = clock.now() else {
+        tracing::error!("the clock cannot be read; what is due waits");
+        return 0;
+    };
+    let Ok(asked) = desk.read(|book| requests(book, now)).await else {
+        return 0;
+    };
+    let mut entered = 0;
+    for outcome in desk.submit(asked).await {
+        match outcome {
+            Outcome::Accepted(_) => entered += 1,
+            // Another server was faster, or people must decide first.
+            Outcome::Refused(refusal) => tracing::debug!(%refusal, "a timed command was refused"),
+            Outcome::Failed(why) => tracing::warn!(%why, "a timed command was not decided"),
+            Outcome::Known(_) => {}
+        }
+    }
+    entered
+}
+
+fn requests(book: &Book, now: Timestamp) -> Vec<Request> {
+    let Some(exchange) = &book.exchange else {
+        return Vec::new();
+    };
+    let at = book.last_at.map_or(now, |last| last.max(now));
+    let request = |command| Request {
+        by: exchange.party,
+        actor: exchange.actor,
+        cmd: None,
+        req: None,
+        command,
+    };
+    due(book, at).into_iter().map(request).collect()
+}
+
+/// What is due at a moment, at most a batch of it: silence accepts before an order ends, an order ends before its voucher.
+#[must_use]
+pub fn due(book: &Book, at: Timestamp) -> Vec<Command> {
+    let deemed = deemed(book, at).map(Command::DeemAcceptance);
+    let orders = orders(book, at).map(Command::ExpireOrder);
+    let vouchers = vouchers(book, at).map(Command::ExpireVoucher);
+    let statements = statements(book, at).map(Command::CloseStatement);
+    deemed
+        .chain(orders)
+        .chain(vouchers)
+        .chain(statements)
+        .take(BATCH_MAX)
+        .collect()
+}
+
+fn deemed(book: &Book, at: Timestamp) -> impl Iterator<Item = DeemAcceptance> {
+    let open = book
+        .orders
+        .iter()
+        .filter(|(_, order)| order.scheme == Scheme::Data && order.standing == Standing::Open);
+    open.filter(move |(id, _)| book.deemed_at(**id).is_ok_and(|due| due <= at))
+        .map(|(id, _)| DeemAcceptance { order: *id })
+}
+
+fn orders(book: &Book, at: Timestamp) -> impl Iterator<Item = ExpireOrder> {
+    let over = book.orders.iter().filter(move |(_, order)| {
+        let grace = order.grace_days.saturating_mul(DAY_SECONDS);
+        let due = order.end().map(|end| end.after(grace));
+        order.standing == Standing::Open && due.is_some_and(|due| due <= at)
+    });
+    over.map(|(id, _)| ExpireOrder { order: *id })
+}
+
+fn vouchers(book: &Book, at: Timestamp) -> impl Iterator<Item = ExpireVoucher> {
+    let dead = book
+        .money
+        .vouchers()
+        .filter(move |(_, voucher)| !voucher.ended && voucher.is_dead_at(at));
+    dead.map(|(voucher, _)| ExpireVoucher { voucher })
+}
+
+/// Periods of a party whose end and longest dispute days are over. One that was closed already is left to people: what is
+/// still earned in it waits for a cap.
+fn statements(book: &Book, at: Timestamp) -> impl Iterator<Item = CloseStatement> {
+    let mut waiting: BTreeMap<(PartyId, NamedPeriod), Timestamp> = BTreeMap::new();
+    for (account, _) in book.money.balances() {
+        let Account::Earned(programme, party, _, period) = account else {
+            continue;
+        };
+        let Ok(rules) = book.money.programme(programme) else {
+            continue;
+        };
+        let days = rules.instrument.dispute_days.saturating_mul(DAY_SECONDS);
+        let due = period.end(rules.header.utc_offset).after(days);
+        waiting
+            .entry((*party, *period))
+            .and_modify(|latest| *latest = due.max(*latest))
+            .or_insert(due);
+    }
+    let over = waiting
+        .into_iter()
+        .filter(move |((party, period), due)| *due <= at && !book.money.is_closed(*party, *period));
+    over.map(|((party, period), _)| CloseStatement { party, period })
+}

@@ -52,7 +52,7 @@ const DEALS: &[Deal] = &[
     // No voucher at all: what was used in the province is repaid in part.
     Deal { account: "acct-c", buyer: "jinan-laboratory", provider: "east", contract_fen: 300_000, purpose: None,
         rights: &[Direct { programme: "shandong-compute-2025" }] },
-    // Province and city pay one to one, and the city's own voucher comes on top.
+    // Province and city pay one to one, taken off the price; the city's own voucher comes on top and repays the buyer.
     Deal { account: "acct-d", buyer: "zhengzhou-medicine", provider: "west-a", contract_fen: 500_000, purpose: None,
         rights: &[
             Automatic { programme: "henan-compute-2023", office: "henan" },

@@ -36,7 +36,7 @@ pub(super) fn buy(stage: &Stage, cast: &Cast, supply: &Supply) -> Result<Documen
     let order: OrderId = placed.found("order")?;
     let possession = deliver(stage, cast, dataset, order)?;
     accept(stage, cast, (dataset, possession), order)?;
-    redeem(cast, order, granted.face_fen)?;
+    redeem(cast, order, dataset.price_fen)?;
     Ok(dataset.manifest)
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use serde_json::{Value, json};
-use verifier::id::{BatchId, FundId, PartyId, ProgrammeId};
+use verifier::id::{BatchId, FundId, PartyId};
 use verifier::ledger::Account;
 use verifier::time::{DAY_SECONDS, NamedPeriod, Timestamp, UtcOffset};
 
@@ -32,19 +32,19 @@ pub(super) struct Paid {
 /// Closes every period that is over, for every party that has earned in it; returns how many.
 pub(super) fn close_periods(stage: &Stage, cast: &Cast) -> Result<usize, Fault> {
     let now = stage.clock.now()?;
-    let mut due: BTreeMap<(ProgrammeId, PartyId, String), &str> = BTreeMap::new();
+    let mut due: BTreeMap<(PartyId, String), &str> = BTreeMap::new();
     for (fund, funder) in funds::all() {
         for standing in standings(cast, fund, funder)? {
-            let Account::Earned(programme, party, _, period) = standing.account else {
+            let Account::Earned(_, party, _, period) = standing.account else {
                 continue;
             };
             if due_at(period) <= now {
-                due.insert((programme, party, period.to_string()), funder);
+                due.insert((party, period.to_string()), funder);
             }
         }
     }
-    for ((programme, party, period), funder) in &due {
-        let asked = json!({ "programme": programme, "party": party, "period": period });
+    for ((party, period), funder) in &due {
+        let asked = json!({ "party": party, "period": period });
         cast.acting(funder, "finance")?
             .ask("/v1/statements", &asked)?;
     }
@@ -109,11 +109,11 @@ const INVOICED: &str = "acct-b";
 /// The provider's invoice for what was used so far, as the buyer hands it in.
 pub(super) fn invoice(cast: &Cast, orders: &Orders) -> Result<(), Fault> {
     let (order, buyer) = (orders.get(INVOICED), cast.client("beijing-machines")?);
-    let used = buyer.read(&format!(
-        "/v1/orders/{}",
-        order.map(ToString::to_string).unwrap_or_default()
-    ))?;
-    let fen = used["charged_fen"].as_i64().unwrap_or(0);
+    let order = order.ok_or_else(|| Fault::Story(format!("{INVOICED} bills no order")))?;
+    let path = format!("/v1/orders/{order}");
+    let read = buyer.read(&path)?;
+    let charged = read["segments"][0]["charged_fen"].as_i64();
+    let fen = charged.ok_or_else(|| Fault::Answer(path, 200, read.to_string()))?;
     let asked = json!({
         "order": order, "kind": "invoice", "digest": document("invoice of September"), "lines": [["gpu_rent", fen]],
     });

@@ -41,7 +41,7 @@ const ENACTED: &[Line] = &[
         ("instrument", r#"{"mode":"deduct","issue":"automatic","commit_at":"issue","valid_days":365}"#),
     ] },
     Line { office: "zhengzhou", id: "zhengzhou-compute-2024", settled: &[
-        A_YEAR, ("instrument.mode", r#""deduct""#), ("instrument.payee", r#""seller""#),
+        A_YEAR, ("instrument.mode", r#""reimburse""#), ("instrument.payee", r#""buyer""#),
         ("fund", r#"[{"id":"zz-compute-2025","funder":"zhengzhou-finance"}]"#),
     ] },
     Line { office: "chengdu", id: "chengdu-compute-2025", settled: &[A_YEAR] },

@@ -40,7 +40,13 @@ fn written(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Ref
         Standing::Open => None,
         Standing::Closed(at) => Some(at),
     };
-    let segments: Vec<Value> = order.segments.iter().map(segment).collect();
+    let units = money.sums.units(0).map_err(Refusal::from)?;
+    let priced = money.segments.iter().zip(&units);
+    let used: Result<Vec<(i64, Fen)>, Refusal> = priced
+        .map(|(segment, units)| Ok((*units, segment.charge(*units)?)))
+        .collect();
+    let used = used?.into_iter().map(Some).chain(std::iter::repeat(None));
+    let segments: Vec<Value> = order.segments.iter().zip(used).map(segment).collect();
     Ok(json!({
         "order": id, "buyer": order.buyer, "seller": order.seller, "scheme": order.scheme,
         "placed_at": money.placed_at, "closed_at": closed_at, "segments": segments,
@@ -50,7 +56,8 @@ fn written(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Ref
     }))
 }
 
-fn segment(segment: &Segment) -> Value {
+/// A segment of the terms; of GPU time also what was used and what that costs.
+fn segment((segment, used): (&Segment, Option<(i64, Fen)>)) -> Value {
     let goods = match &segment.goods {
         Goods::Gpu {
             offer,
@@ -64,7 +71,7 @@ fn segment(segment: &Segment) -> Value {
     };
     json!({
         "goods": goods, "from": segment.from, "to": segment.to, "price_fen": segment.price_fen,
-        "limit": segment.limit,
+        "limit": segment.limit, "units": used.map(|(units, _)| units), "charged_fen": used.map(|(_, fen)| fen),
     })
 }
 

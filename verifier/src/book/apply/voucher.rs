@@ -2,15 +2,13 @@
 
 use crate::book::apply::{outcome, written};
 use crate::book::command::{CaseSubject, DecideCase, IssueVoucher, OpenCase};
-use crate::book::decide::case::wish;
+use crate::book::decide::case::{redemption, wish};
 use crate::book::entry::Entry;
 use crate::book::issuing::{self, Judged, Wish};
 use crate::book::state::case::{Case, Progress};
 use crate::book::{Book, Inconsistency};
 use crate::id::{CaseId, VoucherId};
 use crate::settlement::cap::Holder;
-use crate::settlement::evidence::Evidence;
-use crate::settlement::evidence::Says;
 use crate::settlement::voucher::{EndVoucher, VoucherEnd};
 
 pub(super) fn issue(
@@ -114,10 +112,8 @@ pub(super) fn decide_case(
         }
         (CaseSubject::Redemption { order, claim }, true) => {
             let fen = written(entry, asked.approved_fen, "approved_fen")?;
-            let ask = Evidence {
-                order: *order,
-                says: Says::Decided(*claim, fen),
-            };
+            let ask = redemption(book, *order, (*claim, fen))
+                .map_err(|refusal| entry.contradicts(&refusal))?;
             let outcome = outcome(entry, entry.found.stated.as_ref(), "stated")?;
             book.money
                 .apply_evidence(entry.at, &ask, &outcome)

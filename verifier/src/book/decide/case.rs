@@ -1,14 +1,16 @@
 //! Cases of a single stage: opened by whom they concern, decided by the office, withdrawn (DESIGN §4.5).
 
+use crate::book::Book;
 use crate::book::command::{CaseSubject, DecideCase, OpenCase, WithdrawCase};
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
 use crate::book::issuing::{self, Wish};
 use crate::book::matter::{self, About};
 use crate::book::state::case::{self, Progress};
-use crate::id::{CaseId, ProgrammeId};
+use crate::id::{CaseId, OrderId, ProgrammeId};
+use crate::money::Fen;
 use crate::programme::eligibility::{self, Verdict};
-use crate::programme::schema::{Issue as IssueBy, Programme};
+use crate::programme::schema::{BaseKind, Issue as IssueBy, Line, Programme, Scheme};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::evidence::{Evidence, Says};
 use crate::time::Timestamp;
@@ -117,10 +119,7 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
                     "a redemption is decided with approved_fen",
                 )
             })?;
-            let evidence = Evidence {
-                order: *order,
-                says: Says::Decided(*claim, fen),
-            };
+            let evidence = redemption(case.book, *order, (*claim, fen))?;
             let outcome = case.book.money.evidence(case.env.at, &evidence)?;
             let found = Found {
                 stated: Some(outcome.found),
@@ -136,6 +135,27 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
         }
     };
     Ok(decision)
+}
+
+/// What an approved redemption shows: the amount that a base rests on (核定), or else what the claim itself is given.
+pub(in crate::book) fn redemption(
+    book: &Book,
+    id: OrderId,
+    (index, fen): (u8, Fen),
+) -> Result<Evidence, Refusal> {
+    let order = book.money.order(id)?;
+    let claim = order.claim(index)?;
+    let programme = book.pinned(&claim.programme, claim.version)?;
+    let line = match order.scheme {
+        Scheme::Data => Line::Dataset,
+        Scheme::Compute | Scheme::Model => Line::GpuRent,
+    };
+    let says = if programme.base.of.contains(&BaseKind::Approved) {
+        Says::Approved(vec![(line, fen)])
+    } else {
+        Says::Decided(index, fen)
+    };
+    Ok(Evidence { order: id, says })
 }
 
 /// Takes a case back.

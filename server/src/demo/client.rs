@@ -83,21 +83,6 @@ impl Address {
         &self.0.url
     }
 
-    /// Reads a public text; none where there is none yet.
-    pub(super) fn read_text(&self, path: &str) -> Result<Option<String>, Fault> {
-        let unreachable = |why| Fault::Unreachable(path.to_owned(), Box::new(why));
-        let request = self.0.agent.get(format!("{}{path}", self.0.url));
-        let mut response = request.call().map_err(unreachable)?;
-        if response.status() != 200 {
-            return Ok(None);
-        }
-        response
-            .body_mut()
-            .read_to_string()
-            .map(Some)
-            .map_err(unreachable)
-    }
-
     /// A caller with this key.
     pub(super) fn with_key(&self, key: impl Into<String>) -> Client {
         Client {

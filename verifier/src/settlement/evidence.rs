@@ -201,18 +201,20 @@ impl Money {
 
     /// Once an order has ended and its last period is closed for all who are paid, a clawback case is the way.
     fn check_correctable(&self, order: &Order) -> Result<(), Refusal> {
+        if !order.closed {
+            return Ok(());
+        }
         let Some(last) = order.receipts.iter().map(|receipt| receipt.end).max() else {
             return Ok(());
         };
         let over = |(claim, programme): (&Claim, &Programme)| {
             self.is_closed(claim.payee, period_of(programme, last.after(-1)))
         };
-        if order.closed
-            && order
-                .claims
-                .iter()
-                .zip(self.programmes_of(order)?)
-                .all(over)
+        if order
+            .claims
+            .iter()
+            .zip(self.programmes_of(order)?)
+            .all(over)
         {
             let sentence =
                 "the order has ended and its last period is closed; a clawback case is the way";

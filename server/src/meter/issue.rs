@@ -132,7 +132,6 @@ impl Issuer<'_> {
     /// [`Fault::Receipt`] for bytes that are no receipt of ours
     pub fn sign_again(
         &self,
-        order: OrderId,
         chain: &mut Chain,
         again: Again,
         count: usize,
@@ -154,6 +153,7 @@ impl Issuer<'_> {
                 .receipts
                 .get(*index)
                 .and_then(|record| record.corrects);
+            let order = claims.sub;
             (claims.kind, claims.corrects) = corrected(order, chain, first);
             (claims.seq, claims.prev) = (seq, prev);
             claims.jti = Jti { order, seq };

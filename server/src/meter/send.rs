@@ -178,13 +178,13 @@ impl Work<'_> {
             if room == 0 || bytes >= BODY_BYTES_MAX {
                 break;
             }
-            for (index, jws) in self.ready(order, room)? {
+            let has_room = |(_, jws): &(usize, String)| {
+                let has_room = bytes < BODY_BYTES_MAX;
                 bytes += jws.len() + 1;
-                batch.push(Asked { order, index, jws });
-                if bytes >= BODY_BYTES_MAX {
-                    break;
-                }
-            }
+                has_room
+            };
+            let lines = self.ready(order, room)?.into_iter().take_while(has_room);
+            batch.extend(lines.map(|(index, jws)| Asked { order, index, jws }));
         }
         Ok(batch)
     }
@@ -204,7 +204,7 @@ impl Work<'_> {
         {
             let signed = self
                 .issuer
-                .sign_again(order, chain, again, count, self.clock.now()?)?;
+                .sign_again(chain, again, count, self.clock.now()?)?;
             lane.again = signed.rest;
             self.sent.signed_again += u64::try_from(signed.lines.len()).unwrap_or(0);
             // DURABLE: the bytes that go out are kept first, so that a lost answer can be asked for with the same.

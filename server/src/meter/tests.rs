@@ -787,6 +787,15 @@ fn export(rows: &[Row]) -> String {
     text
 }
 
+/// The row as an earlier export shows it: a running job may look longer than it turns out.
+fn so_far((job, start, minutes, gpus, runs): Row, less: i64, is_early: bool) -> Row {
+    if runs && is_early {
+        (job, start, (minutes + 50 - less).max(1), gpus, true)
+    } else {
+        (job, start, minutes, gpus, false)
+    }
+}
+
 fn any_history() -> impl proptest::strategy::Strategy<Value = Vec<Vec<Row>>> {
     use proptest::prelude::*;
     let row = |job: u32| {
@@ -806,17 +815,7 @@ fn any_history() -> impl proptest::strategy::Strategy<Value = Vec<Vec<Row>>> {
                 .iter()
                 .zip(picks)
                 .filter(|(_, (is_shown, _))| *is_shown || n == last);
-            let row = |((job, start, minutes, gpus, running), (_, less)): (&Row, (bool, i64))| {
-                let still = *running && n != last;
-                let so_far = (minutes + 50 - less).max(1);
-                (
-                    *job,
-                    *start,
-                    if still { so_far } else { *minutes },
-                    *gpus,
-                    still,
-                )
-            };
+            let row = |(row, (_, less)): (&Row, (bool, i64))| so_far(*row, less, n != last);
             shown.map(row).collect()
         };
         seen.into_iter().enumerate().map(export).collect()

@@ -197,6 +197,13 @@ impl Meter {
     }
 }
 
+/// Turns while an export is read; drawn on a terminal only.
+fn spinner(path: &Path) -> ProgressBar {
+    let spinner = ProgressBar::new_spinner().with_message(format!("reading {}", path.display()));
+    spinner.enable_steady_tick(Duration::from_millis(100));
+    spinner
+}
+
 /// Drawn on a terminal only.
 fn bar(total: usize, what: &'static str) -> ProgressBar {
     let style = ProgressStyle::with_template("{bar:40} {human_pos} of {human_len} {msg} {eta}");

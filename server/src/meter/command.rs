@@ -101,7 +101,9 @@ impl Work {
         }
         for path in &self.exports {
             let bytes = fs::read(path).map_err(|error| Fault::File(path.clone(), error))?;
+            let spinner = super::spinner(path);
             let intake = meter.take(path, &bytes, &self.overrides())?;
+            spinner.finish_and_clear();
             table::intake(path, &intake);
         }
         let plans = meter.plan();

@@ -75,7 +75,7 @@ impl Exchange {
     pub(super) fn post(&self, body: &str, lines: usize) -> Result<Vec<Answer>, Fault> {
         let mut pause = self.pause;
         let mut last = String::new();
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 1..=ATTEMPTS_MAX {
             let wait = match self.post_once(body) {
                 Ok((200..=299, text, _)) => return answers(&text, lines),
                 Ok((429 | 502 | 503 | 504, text, wait)) => {
@@ -88,7 +88,9 @@ impl Exchange {
                     None
                 }
             };
-            std::thread::sleep(wait.unwrap_or(pause));
+            if attempt < ATTEMPTS_MAX {
+                std::thread::sleep(wait.unwrap_or(pause));
+            }
             pause = (pause * 2).min(Duration::from_secs(PAUSE_MAX));
         }
         Err(Fault::Unreachable(last))

@@ -57,15 +57,8 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
-            for line in log.lines().map_while(Result::ok) {
-                let said: serde_json::Value = serde_json::from_str(&line).unwrap_or_default();
-                if said["fields"]["message"] == "serving" {
-                    let address = said["fields"]["address"]
-                        .as_str()
-                        .unwrap_or_default()
-                        .to_owned();
-                    let _heard = tell.send(address);
-                }
+            for address in log.lines().map_while(Result::ok).filter_map(serving) {
+                let _heard = tell.send(address);
             }
         });
         let address = told.recv_timeout(PATIENCE).expect("the server serves");
@@ -97,6 +90,15 @@ impl Drop for Server {
         // A failed test leaves no server behind.
         let _dead = self.child.kill();
     }
+}
+
+/// Where it serves, if a line of its log says so.
+fn serving(line: String) -> Option<String> {
+    let said: serde_json::Value = serde_json::from_str(&line).ok()?;
+    let said = said
+        .get("fields")
+        .filter(|said| said["message"] == "serving")?;
+    said["address"].as_str().map(str::to_owned)
 }
 
 /// What the clients share.

@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
 use utoipa::{PartialSchema, ToSchema};
+use verifier::book::command::{Command, Kind};
 
 use super::problem::{PROBLEM_JSON, Written};
 use super::receipt::LineOutcome;
@@ -141,7 +142,7 @@ fn parameters(route: &Route) -> Value {
 fn request_body(route: &Route) -> Option<Value> {
     let jws = json!({ "schema": { "type": "string", "description": "A compact JWS (RFC 7515)." } });
     let content = match route.does {
-        Does::Signed(verifier::book::command::Kind::AcceptReceipt) => {
+        Does::Signed(Kind::AcceptReceipt) => {
             json!({ "application/jose": jws, "application/x-ndjson": jws })
         }
         Does::Signed(_) => json!({ "application/jose": jws }),
@@ -159,9 +160,53 @@ fn request_body(route: &Route) -> Option<Value> {
     Some(json!({ "required": true, "content": content }))
 }
 
-/// The payload of a kind: exactly its members, nothing else.
-fn payload(kind: verifier::book::command::Kind) -> Value {
-    json!({ "type": "object", "title": kind.as_str(), "additionalProperties": false })
+/// The payload of a kind: exactly its members, nothing else. They are asked of the parser itself, so they cannot differ.
+fn payload(kind: Kind) -> Value {
+    let complaint = complaint(kind, &json!({ "?": 0 }));
+    let listed = complaint.split("expected").nth(1).unwrap_or_default();
+    let members: Vec<&str> = listed.split('`').skip(1).step_by(2).collect();
+    let properties: Map<String, Value> = members
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({ "type": types(kind, name) })))
+        .collect();
+    json!({
+        "type": "object", "title": kind.as_str(), "properties": properties,
+        "additionalProperties": false,
+    })
+}
+
+/// The JSON types that a member may have.
+fn types(kind: Kind, member: &str) -> Vec<&'static str> {
+    let examples = [
+        ("string", json!("")),
+        ("integer", json!(0)),
+        ("boolean", json!(true)),
+        ("array", json!([])),
+        ("object", json!({})),
+        ("null", Value::Null),
+    ];
+    let taken = examples.into_iter().filter(|(_, example)| {
+        let complaint = complaint(kind, &json!({ member: example }));
+        let is_other = [
+            "invalid type",
+            "did not match any variant",
+            "expected value",
+        ];
+        !is_other.iter().any(|words| complaint.contains(words))
+    });
+    let mut taken: Vec<_> = taken.map(|(name, _)| name).collect();
+    if taken.contains(&"object") {
+        // The parser would take an object's members from an array too; nobody should send them so.
+        taken.retain(|name| *name != "array");
+    }
+    taken
+}
+
+fn complaint(kind: Kind, payload: &Value) -> String {
+    let read = Command::from_json(kind, payload.to_string().as_bytes());
+    read.err()
+        .map(|fault| fault.to_string())
+        .unwrap_or_default()
 }
 
 fn responses(route: &Route) -> Value {
@@ -228,6 +273,25 @@ mod tests {
                 "{}",
                 route.path
             );
+        }
+        let order = payload(Kind::PlaceOrder);
+        assert_eq!(order["properties"]["seller"]["type"], json!(["string"]));
+        assert_eq!(
+            order["properties"]["contract"]["type"],
+            json!(["object", "null"])
+        );
+        assert_eq!(
+            payload(Kind::LapseFund)["properties"]["fen"]["type"],
+            json!(["integer"])
+        );
+        let value = &payload(Kind::RecordFact)["properties"]["value"]["type"];
+        assert_eq!(
+            *value,
+            json!(["string", "integer", "boolean", "array", "null"])
+        );
+        for kind in Kind::ALL {
+            assert!(payload(*kind)["properties"]["?"].is_null());
+            assert_ne!(payload(*kind)["properties"], json!({}), "{}", kind.as_str());
         }
         for name in ["Problem", "LineOutcome", "Accepted", "Check", "Expected"] {
             assert!(

@@ -102,6 +102,7 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
         good.replace('}', ",\"roles\":[]}"),
     );
     let (king, deep) = (good.replace("buyer", "king"), "[".repeat(10_000));
+    let array = json!([["buyer"], "A".repeat(43), null]).to_string();
     let long = format!("{good}{}", " ".repeat(200_000));
     let longest = "k".repeat(256);
     let key = ("idempotency-key", "k");
@@ -114,6 +115,7 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
         ("/v1/parties", "", &[key], 400, "request.malformed"),
         ("/v1/parties", "{}", &[key], 400, "request.malformed"),
         ("/v1/parties", "[1]", &[key], 400, "request.malformed"),
+        ("/v1/parties", &array, &[key], 400, "request.malformed"),
         ("/v1/parties", &unknown, &[key], 400, "request.malformed"),
         ("/v1/parties", &twice, &[key], 400, "request.malformed"),
         ("/v1/parties", &king, &[key], 400, "request.malformed"),

@@ -10,6 +10,7 @@ use crate::id::{
     ActorId, BatchId, CaseId, DatasetId, DocumentDigest, FundId, FunderId, GpuModel, ListId,
     OfferId, OrderId, PartyId, ProgrammeId, Salt, Sha256Hash, SiteId, VoucherId,
 };
+use crate::json::Object;
 use crate::money::{BasisPoints, Fen};
 use crate::programme::Settlement;
 use crate::programme::schema::{Cause, EvidenceKind, Line};
@@ -693,7 +694,8 @@ macro_rules! commands {
             /// What `serde_json` says of the payload.
             pub fn from_json(kind: Kind, payload: &[u8]) -> Result<Self, serde_json::Error> {
                 match kind {
-                    $(Kind::$variant => serde_json::from_slice(payload).map(Self::$variant),)*
+                    $(Kind::$variant => serde_json::from_slice(payload)
+                        .map(|Object(payload)| Self::$variant(payload)),)*
                 }
             }
         }

@@ -4,6 +4,7 @@
 //! and everything it says at the end it has read from the exchange's answers or from the trail's files. Three months pass in
 //! seconds: the exchange's clock is moved between the scenes, nothing else is.
 
+mod answers;
 mod audit;
 mod cast;
 mod client;
@@ -34,8 +35,10 @@ use crate::faults::Faults;
 use crate::keys;
 use crate::meter;
 use crate::serve;
+use answers::Answers;
 use cast::Cast;
 use client::{Address, Client, Refusal};
+use compute::Placed;
 use metering::Metered;
 use payout::Paid;
 use supply::Supply;
@@ -95,11 +98,11 @@ fn show(args: &Args) -> Result<bool, Fault> {
     let url = format!("http://{}", server.address());
     let stage = Stage::open(url, clock, origin, &data)?;
     let story = play(&stage)?;
-    let balances = summary::balances(&stage.exchange)?;
+    let answers = Answers::read(&stage.exchange, &story.cast, &story.placed)?;
     let entries = wait_for_publication(&stage)?;
     let report = audit::run(&data)?;
-    let same_money = summary::agrees(&balances, &report);
-    println!("{}", summary::page(&story, &balances));
+    let same_money = summary::agrees(&answers, &report);
+    println!("{}", summary::page(&story, &answers));
     println!("{}", summary::audit(&data, &report, same_money));
     let seconds = begun.elapsed().as_secs_f64();
     println!("{entries} entries, from an empty folder to the audit in {seconds:.1} s");
@@ -155,68 +158,49 @@ fn play(stage: &Stage) -> Result<Story, Fault> {
     let cast = Cast::admit(stage)?;
     funds::open(&cast)?;
     let supply = Supply::publish(stage, &cast)?;
-    let refusals = programmes::enact(&cast)?;
-    let mut story = Story {
-        cast,
-        supply,
-        metered: Vec::new(),
-        paid: Vec::new(),
-        refusals,
-        halted: None,
-    };
-    match trade(stage, &mut story) {
-        // This server has no such path yet: what was played until here stands.
-        Err(Fault::Answer(path, 404, _)) => story.halted = Some(path),
-        played => played?,
-    }
-    Ok(story)
-}
+    let mut refusals = programmes::enact(&cast)?;
 
-/// Vouchers, orders, use, a dataset, and what is paid for them.
-fn trade(stage: &Stage, story: &mut Story) -> Result<(), Fault> {
-    let (cast, supply) = (&story.cast, &story.supply);
     stage.wait_until("2026-08-31T01:00:00Z")?;
-    let (orders, refused) = compute::order(cast, supply)?;
-    story.refusals.extend(refused);
+    let mut placed = compute::order(&cast, &supply)?;
+    refusals.push(compute::apply_twice(&cast)?);
 
     // The corpus is bought before the pretraining that uses it.
     stage.wait_until("2026-09-29T01:00:00Z")?;
-    let bought = data::buy(stage, cast, supply)?;
+    let (order, bought) = data::buy(stage, &cast, &supply)?;
+    placed.push(order);
 
     // After each month the providers meter what their schedulers export.
     stage.wait_until("2026-10-01T02:00:00Z")?;
-    let both = (cast, supply);
-    story.metered.extend(metering::month(
-        stage,
-        both,
-        &orders,
-        metering::SEPTEMBER,
-        None,
-    )?);
-    story
-        .refusals
-        .extend(metering::bill_twice(stage, both, &orders)?);
+    let both = (&cast, &supply);
+    let mut metered = metering::month(stage, both, &placed, metering::SEPTEMBER, None)?;
+    refusals.extend(metering::bill_twice(stage, both, &placed)?);
     stage.wait_until("2026-10-08T02:00:00Z")?;
-    payout::invoice(cast, &orders)?;
+    let invoiced = payout::invoice(&cast, &placed, ("September", 0))?;
     stage.wait_until("2026-11-02T02:00:00Z")?;
     let read = Some(("acct-a", bought));
-    story.metered.extend(metering::month(
+    metered.extend(metering::month(
         stage,
         both,
-        &orders,
+        &placed,
         metering::OCTOBER,
         read,
     )?);
-    for month in &story.metered {
-        story.refusals.extend(month.refused.iter().cloned());
-    }
+    refusals.extend(metered.iter().flat_map(|month| month.refused.clone()));
+    payout::invoice(&cast, &placed, ("October", invoiced))?;
 
     // Both months are over, and the days in which they may be disputed.
     stage.wait_until("2026-11-16T02:00:00Z")?;
-    payout::close_periods(stage, cast)?;
-    story.paid = payout::pay(stage, cast)?;
+    payout::close_periods(stage, &cast)?;
+    let paid = payout::pay(stage, &cast)?;
     stage.wait_until("2026-11-20T02:00:00Z")?;
-    payout::claw_back(cast, &orders)
+    payout::claw_back(&cast, &placed)?;
+    Ok(Story {
+        cast,
+        placed,
+        metered,
+        paid,
+        refusals,
+    })
 }
 
 /// Waits until the folder's checkpoint covers every entry; returns how many there are. HTTP answers a checkpoint from its row,
@@ -260,12 +244,10 @@ struct Stage {
 /// What the story has brought about.
 struct Story {
     cast: Cast,
-    supply: Supply,
+    placed: Vec<Placed>,
     metered: Vec<Metered>,
     paid: Vec<Paid>,
     refusals: Vec<Refusal>,
-    /// The path at which it had to end, on an exchange that has no such path yet.
-    halted: Option<String>,
 }
 
 /// Why the story cannot go on.

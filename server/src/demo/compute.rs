@@ -1,7 +1,5 @@
 //! GPU hours: who applies for which voucher, who orders where, and what pays for it.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 use verifier::id::{CaseId, OrderId, VoucherId};
@@ -71,8 +69,33 @@ const DEALS: &[Deal] = &[
 const FROM: &str = "2026-08-31T16:00:00Z";
 const TO: &str = "2027-02-28T16:00:00Z";
 
-/// The orders by the Slurm account that they bill.
-pub(super) type Orders = BTreeMap<&'static str, OrderId>;
+/// An order that was placed, and what the exchange had quoted for it.
+pub(super) struct Placed {
+    /// The Slurm account that it bills, or what was bought.
+    pub(super) what: &'static str,
+    pub(super) buyer: &'static str,
+    pub(super) seller: &'static str,
+    pub(super) order: OrderId,
+    /// For GPU time, used in full.
+    pub(super) quote: Option<Quote>,
+}
+
+/// What an order would cost its buyer.
+#[derive(Deserialize)]
+pub(super) struct Quote {
+    pub(super) gross_fen: i64,
+    /// To the seller.
+    pub(super) pays_fen: i64,
+    /// Comes back later.
+    pub(super) repaid_fen: i64,
+}
+
+/// Finds the order that bills an account.
+pub(super) fn order_of(placed: &[Placed], account: &str) -> Result<OrderId, Fault> {
+    let found = placed.iter().find(|placed| placed.what == account);
+    let found = found.ok_or_else(|| Fault::Story(format!("{account} bills no order")))?;
+    Ok(found.order)
+}
 
 /// The contract behind a deal, as the parties state it.
 fn contract(deal: &Deal) -> Value {
@@ -86,30 +109,40 @@ fn contract(deal: &Deal) -> Value {
     })
 }
 
-/// Has every voucher issued and every order placed.
-pub(super) fn order(cast: &Cast, supply: &Supply) -> Result<(Orders, Vec<Refusal>), Fault> {
-    let mut orders = Orders::new();
-    let mut refusals = Vec::new();
-    for deal in DEALS {
-        let mut claims = Vec::new();
-        for right in deal.rights {
-            claims.push(claim(cast, deal, *right)?);
-        }
-        let site = supply.site(deal.provider)?;
-        // As many GPU-seconds as the contract's amount buys.
-        let limit = deal.contract_fen * 3_600 / site.price_fen;
-        let mut asked = json!({
-            "seller": cast.id(deal.provider)?, "contract": contract(deal), "claims": claims,
-            "segments": [{ "offer": site.offer, "from": FROM, "to": TO, "limit": limit }],
-        });
-        if let Some(purpose) = deal.purpose {
-            asked["purpose"] = json!(purpose);
-        }
-        let placed = cast.client(deal.buyer)?.ask("/v1/orders", &asked)?;
-        orders.insert(deal.account, placed.found("order")?);
+/// Has every voucher issued, every order quoted and placed.
+pub(super) fn order(cast: &Cast, supply: &Supply) -> Result<Vec<Placed>, Fault> {
+    let place = |deal: &Deal| place(cast, supply, deal);
+    DEALS.iter().map(place).collect()
+}
+
+fn place(cast: &Cast, supply: &Supply, deal: &Deal) -> Result<Placed, Fault> {
+    let claims: Result<Vec<Value>, Fault> = deal
+        .rights
+        .iter()
+        .map(|right| claim(cast, deal, *right))
+        .collect();
+    let site = supply.site(deal.provider)?;
+    // As many GPU-seconds as the contract's amount buys.
+    let limit = deal.contract_fen * 3_600 / site.price_fen;
+    let mut asked = json!({
+        "seller": cast.id(deal.provider)?, "contract": contract(deal),
+        "segments": [{ "offer": site.offer, "from": FROM, "to": TO, "limit": limit }],
+    });
+    if let Some(purpose) = deal.purpose {
+        asked["purpose"] = json!(purpose);
     }
-    refusals.push(apply_twice(cast)?);
-    Ok((orders, refusals))
+    let buyer = cast.client(deal.buyer)?;
+    let quoted = buyer.make("/v1/quotes", &asked)?;
+    let quote = Quote::deserialize(&quoted["quote"])
+        .map_err(|why| Fault::Answer("/v1/quotes".to_owned(), 200, why.to_string()))?;
+    asked["claims"] = Value::Array(claims?);
+    Ok(Placed {
+        what: deal.account,
+        buyer: deal.buyer,
+        seller: deal.provider,
+        order: buyer.ask("/v1/orders", &asked)?.found("order")?,
+        quote: Some(quote),
+    })
 }
 
 fn claim(cast: &Cast, deal: &Deal, right: Right) -> Result<Value, Fault> {
@@ -167,7 +200,7 @@ pub(super) fn apply(
 }
 
 /// Beijing: one contract, one voucher.
-fn apply_twice(cast: &Cast) -> Result<Refusal, Fault> {
+pub(super) fn apply_twice(cast: &Cast) -> Result<Refusal, Fault> {
     let deal = DEALS.iter().find(|deal| deal.account == "acct-b");
     let deal = deal.ok_or_else(|| Fault::Story("no deal of acct-b".into()))?;
     let subject = json!({ "programme": "beijing-compute-2023", "contract": contract(deal) });

@@ -5,16 +5,20 @@ use verifier::id::{CaseId, DocumentDigest, OrderId, Sha256Hash};
 use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
 
 use super::cast::Cast;
-use super::compute;
+use super::compute::{self, Placed};
 use super::supply::{Dataset, Supply};
 use super::{Fault, Stage, document};
 
 const BUYER: &str = "shanghai-models";
 const VENDOR: &str = "corpus-house";
 
-/// Buys the corpus: the bureau approves the contract's amount, the vendor delivers, the buyer accepts. Returns what was
-/// bought.
-pub(super) fn buy(stage: &Stage, cast: &Cast, supply: &Supply) -> Result<DocumentDigest, Fault> {
+/// Buys the corpus: the bureau approves the contract's amount, the vendor delivers, the buyer accepts. Returns the
+/// order and what was bought.
+pub(super) fn buy(
+    stage: &Stage,
+    cast: &Cast,
+    supply: &Supply,
+) -> Result<(Placed, DocumentDigest), Fault> {
     let dataset = supply.dataset(VENDOR)?;
     assess(cast, dataset)?;
     let contract = json!({
@@ -37,7 +41,14 @@ pub(super) fn buy(stage: &Stage, cast: &Cast, supply: &Supply) -> Result<Documen
     let possession = deliver(stage, cast, dataset, order)?;
     accept(stage, cast, (dataset, possession), order)?;
     redeem(cast, order, dataset.price_fen)?;
-    Ok(dataset.manifest)
+    let placed = Placed {
+        what: "corpus",
+        buyer: BUYER,
+        seller: VENDOR,
+        order,
+        quote: None,
+    };
+    Ok((placed, dataset.manifest))
 }
 
 fn assess(cast: &Cast, dataset: &Dataset) -> Result<(), Fault> {

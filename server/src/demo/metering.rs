@@ -14,7 +14,7 @@ use verifier::time::Timestamp;
 
 use super::cast::Cast;
 use super::client::Refusal;
-use super::compute::Orders;
+use super::compute::{Placed, order_of};
 use super::supply::Supply;
 use super::{Fault, Stage, moment};
 use crate::keys;
@@ -79,14 +79,14 @@ type Inputs = BTreeMap<&'static str, DocumentDigest>;
 pub(super) fn month(
     stage: &Stage,
     both: (&Cast, &Supply),
-    orders: &Orders,
+    placed: &[Placed],
     exports: &[Export],
     reads: Option<(&'static str, DocumentDigest)>,
 ) -> Result<Vec<Metered>, Fault> {
     let inputs = reads.into_iter().collect();
     exports
         .iter()
-        .map(|export| run(stage, both, orders, export, &inputs))
+        .map(|export| run(stage, both, placed, export, &inputs))
         .collect()
 }
 
@@ -94,12 +94,12 @@ pub(super) fn month(
 fn run(
     stage: &Stage,
     (cast, supply): (&Cast, &Supply),
-    orders: &Orders,
+    placed: &[Placed],
     export: &Export,
     inputs: &Inputs,
 ) -> Result<Metered, Fault> {
     let folder = stage.folder_of(export.provider);
-    let settings = settings(stage, (cast, supply), orders, export, inputs)?;
+    let settings = settings(stage, (cast, supply), placed, export, inputs)?;
     write(&folder.join("meter.toml"), settings.as_bytes())?;
     let path = folder.join(export.file);
     write(&path, export.bytes)?;
@@ -141,7 +141,7 @@ fn run(
 fn settings(
     stage: &Stage,
     (cast, supply): (&Cast, &Supply),
-    orders: &Orders,
+    placed: &[Placed],
     export: &Export,
     inputs: &Inputs,
 ) -> Result<String, Fault> {
@@ -161,18 +161,13 @@ fn settings(
         site.gpu_model,
     );
     for account in export.accounts {
-        let order = order(orders, account)?;
+        let order = order_of(placed, account)?;
         text.push_str(&format!("\n[accounts.{account}]\norder = \"{order}\"\n"));
         if let Some(dataset) = inputs.get(account) {
             text.push_str(&format!("inputs = [\"{dataset}\"]\n"));
         }
     }
     Ok(text)
-}
-
-fn order(orders: &Orders, account: &str) -> Result<OrderId, Fault> {
-    let order = orders.get(account).copied();
-    order.ok_or_else(|| Fault::Story(format!("{account} bills no order")))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
@@ -185,14 +180,14 @@ fn write(path: &Path, bytes: &[u8]) -> Result<(), Fault> {
 pub(super) fn bill_twice(
     stage: &Stage,
     (cast, supply): (&Cast, &Supply),
-    orders: &Orders,
+    placed: &[Placed],
 ) -> Result<Vec<Refusal>, Fault> {
     let (provider, client) = ("east", cast.client("east")?);
     let signer = cast.signer(provider, KeyUse::Receipt)?;
     let again = Again {
         site: supply.site(provider)?,
         iss: cast.id(provider)?,
-        order: order(orders, "acct-c")?,
+        order: order_of(placed, "acct-c")?,
         start: moment("2026-09-29T03:00:00Z")?,
         now: stage.clock.now()?,
     };

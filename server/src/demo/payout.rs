@@ -9,8 +9,8 @@ use verifier::ledger::Account;
 use verifier::time::{DAY_SECONDS, NamedPeriod, Timestamp, UtcOffset};
 
 use super::cast::Cast;
-use super::compute::Orders;
-use super::{Fault, Stage, document, funds};
+use super::compute::{Placed, order_of};
+use super::{Fault, Stage, answers, document, funds};
 
 /// The dispute window of every programme of the story.
 const DISPUTE_DAYS: i64 = 15;
@@ -106,24 +106,28 @@ fn payout_file(
 /// The order whose buyer pays first and is repaid against invoices.
 const INVOICED: &str = "acct-b";
 
-/// The provider's invoice for what was used so far, as the buyer hands it in.
-pub(super) fn invoice(cast: &Cast, orders: &Orders) -> Result<(), Fault> {
-    let (order, buyer) = (orders.get(INVOICED), cast.client("beijing-machines")?);
-    let order = order.ok_or_else(|| Fault::Story(format!("{INVOICED} bills no order")))?;
-    let path = format!("/v1/orders/{order}");
-    let read = buyer.read(&path)?;
-    let charged = read["segments"][0]["charged_fen"].as_i64();
-    let fen = charged.ok_or_else(|| Fault::Answer(path, 200, read.to_string()))?;
+/// The provider's invoice for what was used since the last one, as the buyer hands it in; returns all that is invoiced.
+pub(super) fn invoice(
+    cast: &Cast,
+    placed: &[Placed],
+    (month, before): (&str, i64),
+) -> Result<i64, Fault> {
+    let (order, buyer) = (
+        order_of(placed, INVOICED)?,
+        cast.client("beijing-machines")?,
+    );
+    let charged = answers::charged(buyer, order)?;
+    let digest = document(&format!("invoice of {month}"));
     let asked = json!({
-        "order": order, "kind": "invoice", "digest": document("invoice of September"), "lines": [["gpu_rent", fen]],
+        "order": order, "kind": "invoice", "digest": digest, "lines": [["gpu_rent", charged - before]],
     });
     buyer.ask("/v1/evidence", &asked)?;
-    Ok(())
+    Ok(charged)
 }
 
 /// A buyer has moved away after it was paid: half of what it was granted must come back.
-pub(super) fn claw_back(cast: &Cast, orders: &Orders) -> Result<(), Fault> {
-    let order = orders.get(INVOICED);
+pub(super) fn claw_back(cast: &Cast, placed: &[Placed]) -> Result<(), Fault> {
+    let order = order_of(placed, INVOICED)?;
     let party = cast.id("beijing-machines")?;
     let moved = json!({
         "subject": format!("party/{party}"), "name": "registered_in", "value": "120116", "valid_from": "2026-11-18",

@@ -5,8 +5,6 @@
 
 use serde_json::{Value, json};
 use verifier::id::DocumentDigest;
-use verifier::programme::ProgrammeFile;
-use verifier::programme::schema::Status;
 
 use super::cast::Cast;
 use super::client::Refusal;
@@ -92,31 +90,6 @@ pub(super) fn enact(cast: &Cast) -> Result<Vec<Refusal>, Fault> {
     )?;
     publish_list(cast)?;
     Ok(vec![by_default, pending])
-}
-
-/// What a reader should know of each programme: its file's status and what the office set.
-pub(super) fn lines() -> Vec<String> {
-    let enacted = ENACTED.iter().chain([&PRESS]).map(|line| ("enacted", line));
-    let all = enacted.chain([("shown", &PENDING)]);
-    all.filter_map(|(word, line)| described(word, line))
-        .collect()
-}
-
-fn described(word: &str, line: &Line) -> Option<String> {
-    let file = ProgrammeFile::parse(catalogue::text(line.id)?).ok()?;
-    let status = file.header().status;
-    let paths: Vec<&str> = line.settled.iter().map(|(path, _)| *path).collect();
-    let note = match status {
-        Status::Press => "press alone (\"up to 80 %\"), enacted expressly and marked so for ever",
-        Status::Pending => "no text was found: it has no rules to enact",
-        Status::Verified | Status::Draft | Status::Template => "as published",
-    };
-    let set = if paths.is_empty() {
-        String::new()
-    } else {
-        format!("; set by the office: {}", paths.join(", "))
-    };
-    Some(format!("  {word:<8} {:<30} {note}{set}", line.id))
 }
 
 fn ask(cast: &Cast, line: &Line) -> Result<(), Fault> {

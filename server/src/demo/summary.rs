@@ -4,127 +4,166 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use serde_json::Value;
 use verifier::audit::{Report, Verdict};
 
-use super::client::Client;
+use super::answers::{Answers, Bill, Classes, Enacted};
+use super::compute::Placed;
 use super::metering::Metered;
 use super::payout::Paid;
-use super::{Fault, Story, funds, programmes};
-
-/// A fund's money by class of account, in fen (DESIGN §4.1).
-type Classes = BTreeMap<String, i64>;
-
-/// Every fund with its balances, as the exchange answers them.
-pub(super) fn balances(client: &Client) -> Result<BTreeMap<String, Classes>, Fault> {
-    let path = "/v1/funds?limit=1000";
-    let page = client.read(path)?;
-    let items = page["items"].as_array().into_iter().flatten();
-    let fund = |item: &Value| {
-        let classes = item["balances"].as_object()?;
-        let classes = classes
-            .iter()
-            .map(|(class, fen)| Some((class.clone(), fen.as_i64()?)));
-        Some((
-            item["fund"].as_str()?.to_owned(),
-            classes.collect::<Option<_>>()?,
-        ))
-    };
-    items
-        .map(|item| fund(item).ok_or_else(|| Fault::Answer(path.into(), 200, item.to_string())))
-        .collect()
-}
+use super::{Story, funds};
 
 /// Whether the exchange's balances are those that the audit's own book has at the end.
-pub(super) fn agrees(balances: &BTreeMap<String, Classes>, report: &Report) -> bool {
+pub(super) fn agrees(answers: &Answers, report: &Report) -> bool {
     let held = |classes: &Classes| -> Classes {
         let held = classes.iter().filter(|(_, fen)| **fen != 0);
         held.map(|(class, fen)| (class.clone(), *fen)).collect()
     };
-    let audited: BTreeMap<String, Classes> = report
-        .funds
-        .iter()
+    let audited = report.funds.iter();
+    let audited: BTreeMap<String, Classes> = audited
         .map(|fund| (fund.fund.to_string(), held(&fund.fen)))
         .collect();
-    let answered: BTreeMap<String, Classes> = balances
-        .iter()
+    let answered = answers.funds.iter();
+    let answered: BTreeMap<String, Classes> = answered
         .map(|(fund, classes)| (fund.clone(), held(classes)))
         .collect();
     audited == answered && report.verdict == Verdict::Agree
 }
 
+const HEADING: &str = "\
+Three months on an exchange of its own: its clock was moved from 24 August to 20 November 2026, the parties are made up,
+the programmes are those of seven cities, and every figure below was answered by the exchange or by the audit.
+
+Programmes, with the rates of their texts
+";
+
 /// The page up to the audit.
-pub(super) fn page(story: &Story, balances: &BTreeMap<String, Classes>) -> String {
-    let mut page = String::from("\nProgrammes\n");
-    for line in programmes::lines() {
-        let _ = writeln!(page, "{line}");
+pub(super) fn page(story: &Story, answers: &Answers) -> String {
+    let mut page = String::from(HEADING);
+    for enacted in &answers.programmes {
+        programme(&mut page, enacted);
     }
-    if !story.metered.is_empty() {
-        let _ = writeln!(page, "\nUse, by scheduler export");
-    }
+    page.push_str("  ningbo-compute-2025          -            pending: named in the press, no text was found\n");
+    page.push_str("\nUse, by scheduler export\n");
     for metered in &story.metered {
         metering(&mut page, metered);
     }
-    let _ = writeln!(page, "\nMoney, CNY");
-    table(&mut page, balances);
-    if !story.paid.is_empty() {
-        let _ = writeln!(page, "\nPaid out");
+    page.push_str("\nOrders, CNY\n");
+    for (placed, bill) in story.placed.iter().zip(&answers.bills) {
+        order(&mut page, placed, bill);
     }
+    page.push_str("\nFunds, CNY\n");
+    table(&mut page, &answers.funds);
+    page.push_str("\nPaid out\n");
     for paid in &story.paid {
         payment(&mut page, paid);
     }
-    let _ = writeln!(page, "\nRefused, with nothing changed");
+    page.push_str("\nRefused, with nothing changed\n");
     for refusal in &story.refusals {
         let _ = writeln!(page, "  {:<18} {}", refusal.code, refusal.tried);
         let _ = writeln!(page, "  {:<18} {}", "", refusal.detail);
     }
-    if let Some(path) = &story.halted {
-        let _ = writeln!(
-            page,
-            "\nThe story ends early: this exchange does not answer {path} yet."
-        );
-    }
     page
 }
 
-fn metering(page: &mut String, metered: &Metered) {
-    let rows: Vec<String> = metered
-        .rows
-        .iter()
-        .map(|(code, count)| format!("{count} {code}"))
-        .collect();
-    let rows = if rows.is_empty() {
-        "none".to_owned()
-    } else {
-        rows.join(", ")
+fn programme(page: &mut String, enacted: &Enacted) {
+    let standing = match (enacted.status.as_str(), enacted.despite_status) {
+        ("verified", _) => "official text".to_owned(),
+        (status, true) => format!("{status} alone, enacted expressly and marked so for ever"),
+        (status, false) => status.to_owned(),
     };
-    let _ = writeln!(
-        page,
-        "  {:<20} {} runs; {} receipts accepted, {} of those sent were corrections, {} refused; rows refused: {rows}",
-        metered.file,
-        metered.runs,
-        metered.accepted,
-        metered.corrections,
-        metered.refused.len(),
-    );
+    let (id, rates, settled) = (&enacted.programme, enacted.rates(), enacted.settled());
+    let _ = writeln!(page, "  {id:<28} {rates:<12} {standing}");
+    if !settled.is_empty() {
+        let _ = writeln!(page, "  {:<28} {:<12} set by the office: {settled}", "", "");
+    }
 }
 
-const COLUMNS: [&str; 7] = [
-    "appropriated",
-    "free",
-    "committed",
-    "earned",
-    "payable",
-    "paid",
-    "owed",
+fn order(page: &mut String, placed: &Placed, bill: &Bill) {
+    let Placed {
+        what,
+        buyer,
+        seller,
+        order,
+        ..
+    } = placed;
+    let quoted = placed.quote.as_ref().map_or(String::new(), |quote| {
+        format!(
+            " used of {} (in full the buyer pays {} and gets {} back)",
+            yuan(quote.gross_fen),
+            yuan(quote.pays_fen),
+            yuan(quote.repaid_fen),
+        )
+    });
+    let proven = if bill.use_proven {
+        ", its use proven by a receipt"
+    } else {
+        ""
+    };
+    let charged = yuan(bill.charged_fen());
+    let _ = writeln!(
+        page,
+        "  {order}  {buyer} at {seller}, {what}: {charged}{quoted}{proven}"
+    );
+    for claim in &bill.claims {
+        let clawed = if claim.clawed_fen == 0 {
+            String::new()
+        } else {
+            format!(" after {} was clawed back", yuan(claim.clawed_fen))
+        };
+        let granted = yuan(claim.granted_fen);
+        let _ = writeln!(
+            page,
+            "  {:<20}  {:<28} granted {granted}{clawed}",
+            "", claim.programme
+        );
+    }
+}
+
+fn metering(page: &mut String, metered: &Metered) {
+    let rows = metered.rows.iter();
+    let rows: Vec<String> = rows
+        .map(|(code, count)| format!("{count} {code}"))
+        .collect();
+    let Metered {
+        file,
+        runs,
+        accepted,
+        corrections,
+        refused,
+        ..
+    } = metered;
+    let _ = writeln!(
+        page,
+        "  {file:<20} {runs:>2} runs; receipts: {accepted} accepted, of these {corrections} corrections, {} refused",
+        refused.len(),
+    );
+    if !rows.is_empty() {
+        let _ = writeln!(
+            page,
+            "  {:<20} rows refused by the meter: {}",
+            "",
+            rows.join(", ")
+        );
+    }
+}
+
+/// The columns of the table of funds and how wide each is; the first holds whole budgets.
+const COLUMNS: [(&str, usize); 7] = [
+    ("appropriated", 16),
+    ("committed", 10),
+    ("held", 10),
+    ("earned", 9),
+    ("payable", 9),
+    ("paid", 10),
+    ("owed", 7),
 ];
 
 fn columns(classes: &Classes) -> [i64; 7] {
     let of = |class: &str| classes.get(class).copied().unwrap_or(0);
     [
         -of("treasury"),
-        of("fund"),
-        of("voucher") + of("hold"),
+        of("voucher"),
+        of("hold"),
         of("earned"),
         of("payable") + of("transit"),
         of("paid"),
@@ -134,8 +173,8 @@ fn columns(classes: &Classes) -> [i64; 7] {
 
 fn table(page: &mut String, balances: &BTreeMap<String, Classes>) {
     let _ = write!(page, "  {:<20}", "");
-    for column in COLUMNS {
-        let _ = write!(page, " {column:>16}");
+    for (column, width) in COLUMNS {
+        let _ = write!(page, " {column:>width$}");
     }
     page.push('\n');
     let mut schemes: BTreeMap<&str, [i64; 7]> = BTreeMap::new();
@@ -155,8 +194,8 @@ fn table(page: &mut String, balances: &BTreeMap<String, Classes>) {
 
 fn line(page: &mut String, name: &str, row: [i64; 7]) {
     let _ = write!(page, "  {name:<20}");
-    for fen in row {
-        let _ = write!(page, " {:>16}", yuan(fen));
+    for (fen, (_, width)) in row.into_iter().zip(COLUMNS) {
+        let _ = write!(page, " {:>width$}", yuan(fen));
     }
     page.push('\n');
 }
@@ -165,7 +204,7 @@ fn payment(page: &mut String, paid: &Paid) {
     let (fund, batch, fen) = (paid.fund, paid.batch, yuan(paid.fen));
     let _ = writeln!(
         page,
-        "  {fund:<20} {fen:>16}  to {} parties, {batch}",
+        "  {fund:<20} {fen:>10}  {batch}, payees: {}",
         paid.parties
     );
 }

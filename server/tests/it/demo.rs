@@ -1,5 +1,6 @@
 //! The demo, as whoever clones the project runs it: the program itself, its page, its files.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -40,12 +41,59 @@ fn the_demo_agrees_with_its_own_trail_and_any_flipped_byte_is_found() {
     for fund in &report.funds {
         let row = page
             .lines()
-            .find(|line| line.trim_start().starts_with(fund.fund.as_str()));
+            .map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let row = row
+            .filter(|row| row.len() == 8)
+            .find(|row| row[0] == fund.fund.as_str());
         let row = row.unwrap_or_else(|| panic!("{} is not on the page", fund.fund));
-        let appropriated = fund.fen.get("treasury").copied().unwrap_or(0);
-        assert!(row.contains(&yuan(-appropriated)), "{row}");
+        assert_eq!(row[1..], columns(&fund.fen), "{}", fund.fund);
     }
+    told(&page);
     flip(&trail, &policy);
+}
+
+/// What the page shows of a fund: appropriated, committed, held, earned, payable, paid, owed.
+fn columns(fen: &BTreeMap<String, i64>) -> [String; 7] {
+    let of = |class: &str| fen.get(class).copied().unwrap_or(0);
+    [
+        -of("treasury"),
+        of("voucher"),
+        of("hold"),
+        of("earned"),
+        of("payable") + of("transit"),
+        of("paid"),
+        of("owed"),
+    ]
+    .map(yuan)
+}
+
+/// What the story must have brought about, with amounts worked out by hand from the exports and prices.
+fn told(page: &str) {
+    for code in [
+        "programme.status",
+        "programme.unique",
+        "receipt.chain",
+        "receipt.overlap",
+        "receipt.capacity",
+    ] {
+        assert!(page.contains(&format!("  {code} ")), "{code}");
+    }
+    for line in [
+        // 1,504,396 GPU-seconds at 21.80 an hour, corrected once, and 80 % of that.
+        "shanghai-models at east, acct-a: 9,109.95 used of 19,999.99",
+        "shanghai-compute-2025-press  granted 7,287.96",
+        // 20 % from province and city together, and 20 % of the city's own on top.
+        "zhengzhou-medicine at west-a, acct-d: 1,669.80",
+        "henan-compute-2023           granted 333.96",
+        "zhengzhou-compute-2024       granted 333.96",
+        // 30 % of 80,000, of which 4,800 waited for a receipt that names the corpus.
+        "shanghai-corpus-2025         granted 24,000.00",
+        "of these 2 corrections",
+        "was clawed back",
+        "ningbo-compute-2025          -            pending",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
 }
 
 /// Whatever byte is changed, the audit differs: already at the files, before anything is decided again.

@@ -362,7 +362,7 @@ fn place(
         let claim = ClaimAsked {
             voucher: voucher.voucher,
             programme: None,
-            hold_fen: None,
+            hold_fen: Some(Fen::new(FACE_FEN).unwrap()),
         };
         Command::PlaceOrder(PlaceOrder {
             seller,

@@ -56,3 +56,13 @@ pub(crate) fn setting(name: &str, default: usize) -> usize {
         text.parse().expect("a setting is a whole number")
     })
 }
+
+/// The seconds of processor time that a process and its threads have had so far; 0 where it is gone.
+#[allow(dead_code, reason = "not every bench counts processor time")]
+pub(crate) fn processor_seconds(process: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    // Behind the name in brackets come state, ten numbers, then user and system time in ticks of 10 ms (proc(5)).
+    let numbers = text.rsplit_once(')').map_or("", |(_, numbers)| numbers);
+    let ticks = numbers.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+}

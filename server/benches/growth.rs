@@ -48,7 +48,8 @@ fn main() {
     let folder = tempfile::tempdir().unwrap();
     let address = Address::Sqlite(folder.path().join("quan.db"));
     let mut own = Own::start(&address);
-    let per_order = usize::try_from(entries).unwrap().div_ceil(ORDERS) + WINDOWS * WINDOW * BATCH_MAX * 2 / ORDERS;
+    let per_order = usize::try_from(entries).unwrap().div_ceil(ORDERS)
+        + WINDOWS * WINDOW * BATCH_MAX * 2 / ORDERS;
     let now = Timestamp::new(NOW).unwrap();
     let mut market = Market::open(&mut own, ORDERS, per_order + 20, now);
     let mut next = 0;

@@ -64,5 +64,8 @@ pub(crate) fn processor_seconds(process: &str) -> f64 {
     // Behind the name in brackets come state, ten numbers, then user and system time in ticks of 10 ms (proc(5)).
     let numbers = text.rsplit_once(')').map_or("", |(_, numbers)| numbers);
     let ticks = numbers.split_whitespace().skip(11).take(2);
-    ticks.filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / 100.0
+    ticks
+        .filter_map(|ticks| ticks.parse::<f64>().ok())
+        .sum::<f64>()
+        / 100.0
 }

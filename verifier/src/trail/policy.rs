@@ -330,7 +330,7 @@ impl Reader {
     fn key(&self, text: &str, key_type: KeyType) -> Result<VerifierKey, String> {
         let key = VerifierKey::parse(text).map_err(|flaw| flaw.sentence().to_owned())?;
         if key.key_type() != key_type {
-            let right = VerifierKey::new(key.name().clone(), key_type, *key.public());
+            let right = VerifierKey::new(key.name().clone(), key_type, key.public().clone());
             return Err(format!(
                 "a key of another type; of the right type it is {right}"
             ));

@@ -5,7 +5,7 @@
 //! hold here, so that the order of checks stays one order.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use verifier::receipt::Signed;
 use verifier::signature::{Kid, PublicKey};
 
@@ -17,7 +17,7 @@ const KEYS_MAX: usize = 100_000;
 
 /// The keys that signed lately.
 #[derive(Debug, Default)]
-pub(super) struct Keyring(RwLock<HashMap<Kid, Arc<PublicKey>>>);
+pub(super) struct Keyring(RwLock<HashMap<Kid, PublicKey>>);
 
 impl Keyring {
     /// Verifies a statement as far as its key is known; anything else is left to `decide`. Runs on a thread that may wait.
@@ -34,7 +34,7 @@ impl Keyring {
         }
     }
 
-    fn find(&self, desk: &Desk, kid: Kid) -> Option<Arc<PublicKey>> {
+    fn find(&self, desk: &Desk, kid: Kid) -> Option<PublicKey> {
         let known = self
             .0
             .read()
@@ -44,13 +44,13 @@ impl Keyring {
         if known.is_some() {
             return known;
         }
-        let key = wait(desk.read(|book| book.keys.get(&kid).map(|key| key.public))).ok()??;
-        let key = Arc::new(key);
+        let key =
+            wait(desk.read(|book| book.keys.get(&kid).map(|key| key.public.clone()))).ok()??;
         let mut keys = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if keys.len() >= KEYS_MAX {
             keys.clear();
         }
-        keys.insert(kid, Arc::clone(&key));
+        keys.insert(kid, key.clone());
         Some(key)
     }
 }

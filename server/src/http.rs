@@ -297,7 +297,15 @@ async fn answer(
     let _under_way = UnderWay::new(&of.under_way);
     let answered = dispatch(route, shared, request, payload).await;
     let mut response = answered.unwrap_or_else(|problem| problem.error_response());
-    of.metrics.request(route.path, response.status().as_u16());
+    let status = response.status().as_u16();
+    of.metrics.request(route.path, status);
+    // The route, never the path or the head: ids and keys stay out of the log.
+    tracing::debug!(
+        method = route.method.as_str(),
+        route = route.path,
+        status,
+        "answered"
+    );
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

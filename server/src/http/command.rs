@@ -10,6 +10,7 @@ use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use verifier::book::command::{Command, Kind};
 use verifier::book::decide::Request;
 use verifier::book::entry::Entry;
@@ -26,6 +27,8 @@ use crate::sequencer::{Committed, Outcome};
 
 /// The longest body of a command: a programme file of 48,000 bytes in JSON escapes, with room.
 pub const COMMAND_BYTES_MAX: usize = 131_072;
+/// How long a body may take: a caller that dawdles holds a connection and memory.
+const BODY_WAIT: Duration = Duration::from_secs(60);
 /// The longest idempotency key.
 const KEY_BYTES_MAX: usize = 255;
 
@@ -126,17 +129,15 @@ pub(super) async fn read_body(payload: web::Payload, max: usize) -> Result<Bytes
             format!("a body has at most {max} bytes here"),
         )
     };
-    let body = payload
-        .to_bytes_limited(max)
-        .await
-        .map_err(|_| too_long())?;
-    body.map_err(|fault| {
-        Refusal::new(
-            Code::RequestMalformed,
-            format!("the body did not arrive whole: {fault}"),
-        )
-        .into()
-    })
+    let body = tokio::time::timeout(BODY_WAIT, payload.to_bytes_limited(max)).await;
+    let whole = body.map_err(|_| broken("it took more than a minute"))?;
+    let body = whole.map_err(|_| too_long())?;
+    body.map_err(|fault| broken(&fault.to_string()).into())
+}
+
+fn broken(why: &str) -> Refusal {
+    let sentence = format!("the body did not arrive whole: {why}");
+    Refusal::new(Code::RequestMalformed, sentence)
 }
 
 /// Refuses a body of another media type; parameters do not matter.

@@ -18,6 +18,7 @@ pub(super) async fn answer(
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
     let caller = access::caller(&shared, &request).await?;
+    super::read::seen(&shared, &request).await?;
     let seq = number(request.match_info().get("seq").unwrap_or_default())?;
     let size = shared
         .desk

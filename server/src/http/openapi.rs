@@ -129,6 +129,12 @@ fn parameters(route: &Route) -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
         }));
     }
+    if route.method == Verb::Get {
+        parameters.push(json!({
+            "name": "Quan-Min-Seq", "in": "header", "schema": { "type": "integer", "minimum": 0 },
+            "description": "Waits until this server has seen that entry.",
+        }));
+    }
     if let Does::Read(..) = route.does {
         parameters.push(json!({ "name": "after", "in": "query", "schema": text }));
         parameters.push(json!({
@@ -182,7 +188,7 @@ fn types(kind: Kind, member: &str) -> Vec<&'static str> {
         ("integer", json!(0)),
         ("boolean", json!(true)),
         ("array", json!([])),
-        ("object", json!({})),
+        ("object", json!({ "?": 0 })),
         ("null", Value::Null),
     ];
     let taken = examples.into_iter().filter(|(_, example)| {
@@ -190,7 +196,7 @@ fn types(kind: Kind, member: &str) -> Vec<&'static str> {
         let is_other = [
             "invalid type",
             "did not match any variant",
-            "expected value",
+            "null, a boolean",
         ];
         !is_other.iter().any(|words| complaint.contains(words))
     });

@@ -47,6 +47,7 @@ pub(super) async fn show(
     shared: Arc<Shared>,
     request: HttpRequest,
 ) -> Result<HttpResponse, Problem> {
+    super::read::seen(&shared, &request).await?;
     let id = request.match_info().get("id").unwrap_or_default();
     let id = ProgrammeId::parse(id).map_err(Refusal::from)?;
     let found = shared.desk.read(|book| current(book, &id)).await??;

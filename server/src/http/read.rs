@@ -5,6 +5,7 @@
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use std::time::Duration;
 use verifier::book::Book;
 use verifier::id::PartyId;
 use verifier::refusal::{Code, Refusal};
@@ -18,6 +19,8 @@ use super::{Shared, access::may_see};
 const LIMIT: usize = 100;
 /// The longest page.
 const LIMIT_MAX: usize = 1_000;
+/// How long a read waits for an entry that is not here yet.
+const SEEN_WAIT: Duration = Duration::from_secs(5);
 /// The longest query string.
 const QUERY_BYTES_MAX: usize = 1_024;
 
@@ -99,6 +102,26 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
     }
 }
 
+/// Waits until this server has seen the entry that the caller names in `Quan-Min-Seq`: its own write, on another server.
+/// # Errors
+/// `request.malformed`; busy after [`SEEN_WAIT`].
+pub(super) async fn seen(shared: &Shared, request: &HttpRequest) -> Result<(), Problem> {
+    let Some(header) = request.headers().get("Quan-Min-Seq") else {
+        return Ok(());
+    };
+    let seq: Option<u64> = header.to_str().ok().and_then(|text| text.parse().ok());
+    let sentence = "Quan-Min-Seq is the number of an entry";
+    let seq = seq.ok_or_else(|| Refusal::new(Code::RequestMalformed, sentence))?;
+    let mut committed = shared.desk.committed();
+    let seen = committed.wait_for(|size| *size > seq);
+    match tokio::time::timeout(SEEN_WAIT, seen).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(Problem::Busy(
+            "this server has not seen that entry yet; try again",
+        )),
+    }
+}
+
 /// Answers a read.
 pub(super) async fn answer(
     shared: Arc<Shared>,
@@ -114,6 +137,7 @@ pub(super) async fn answer(
         (Sees::Public, true) | (Sees::Party, _) => Some(access::caller(&shared, &request).await?),
     };
     let page = page(request.query_string())?;
+    seen(&shared, &request).await?;
     let id = request
         .match_info()
         .iter()

@@ -12,6 +12,7 @@ on_both!(
     each_malformed_request_is_a_problem_with_its_code,
     money_moves_between_the_accounts_of_a_fund,
     a_list_goes_on_behind_its_cursor,
+    a_read_waits_for_the_entry_that_it_names,
     a_stop_publishes_what_was_acknowledged,
 );
 
@@ -212,6 +213,26 @@ fn a_list_goes_on_behind_its_cursor(database: &Database) {
         path = format!("/v1/funds?limit=2&after={next}");
     }
     assert_eq!(found, ["fund-0", "fund-1", "fund-2", "fund-3", "fund-4"]);
+}
+
+fn a_read_waits_for_the_entry_that_it_names(database: &Database) {
+    let exchange = Exchange::start(database);
+    let ask = |seq: &str| {
+        exchange
+            .operator()
+            .get_with("/v1/exchange", &[("quan-min-seq", seq)])
+    };
+    assert_eq!(ask("0").status, 200);
+    assert_eq!(ask("x").code(), "request.malformed");
+    // Nobody writes entry 1 yet: the read waits for it and is answered when it is there.
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| ask("1"));
+        exchange.operator().done(
+            "/v1/parties",
+            &json!({ "roles": ["buyer"], "name": "A".repeat(43) }),
+        );
+        assert_eq!(waiting.join().unwrap().body["entries"], 2);
+    });
 }
 
 fn a_stop_publishes_what_was_acknowledged(database: &Database) {

@@ -5,6 +5,7 @@
 
 mod access;
 mod case;
+mod catalogue;
 mod command;
 mod entry;
 mod exchange;
@@ -236,6 +237,7 @@ pub const ROUTES: &[Route] = &[
     reads("/v1/funds", Sees::Public, fund::list, "Every fund with its balances by class"),
     reads("/v1/funds/{id}/trial-balance", Sees::Party, fund::trial_balance, "Every account of a fund"),
     reads("/v1/programmes", Sees::Public, programme::list, "Every enacted programme"),
+    reads("/v1/catalogue", Sees::Public, catalogue::list, "Every programme file that ships, enacted or not"),
     Route { method: Verb::Get, path: "/v1/programmes/{id}", summary: "A programme's file and what the office set", does: Does::Programme },
     reads("/v1/offers", Sees::Public, supply::offers, "Open offers of GPU time"),
     reads("/v1/datasets", Sees::Public, supply::datasets, "Listed datasets"),

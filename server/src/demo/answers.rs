@@ -16,6 +16,8 @@ pub(super) type Classes = BTreeMap<String, i64>;
 /// Everything that the page shows and the exchange knows.
 pub(super) struct Answers {
     pub(super) programmes: Vec<Enacted>,
+    /// Files that ship without rules of their own.
+    pub(super) pending: Vec<String>,
     pub(super) bills: Vec<Bill>,
     pub(super) funds: BTreeMap<String, Classes>,
 }
@@ -73,6 +75,7 @@ struct Page<T> {
 #[derive(Deserialize)]
 struct Listed {
     programme: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +88,11 @@ impl Answers {
     /// Asks for all of it; an order as its buyer.
     pub(super) fn read(exchange: &Client, cast: &Cast, placed: &[Placed]) -> Result<Self, Fault> {
         let listed: Page<Listed> = get(exchange, "/v1/programmes?limit=1000")?;
+        let shipped: Page<Listed> = get(exchange, "/v1/catalogue?limit=1000")?;
+        let pending = shipped
+            .items
+            .into_iter()
+            .filter(|file| file.status == "pending");
         let programmes = listed.items.iter();
         let programmes =
             programmes.map(|listed| get(exchange, &format!("/v1/programmes/{}", listed.programme)));
@@ -97,6 +105,7 @@ impl Answers {
         let funds: Page<Fund> = get(exchange, "/v1/funds?limit=1000")?;
         Ok(Self {
             programmes: programmes.collect::<Result<_, _>>()?,
+            pending: pending.map(|file| file.programme).collect(),
             bills: bills.collect::<Result<_, _>>()?,
             funds: funds
                 .items

@@ -42,7 +42,13 @@ pub(super) fn page(story: &Story, answers: &Answers) -> String {
     for enacted in &answers.programmes {
         programme(&mut page, enacted);
     }
-    page.push_str("  ningbo-compute-2025          -            pending: named in the press, no text was found\n");
+    for id in &answers.pending {
+        let _ = writeln!(
+            page,
+            "  {id:<28} {:<12} pending: named in the press, no text was found",
+            "-"
+        );
+    }
     page.push_str("\nUse, by scheduler export\n");
     for metered in &story.metered {
         metering(&mut page, metered);

@@ -71,6 +71,34 @@ pub fn goods(
     })
 }
 
+/// Whether segments of one site and model lie apart: a receipt must lie in exactly one of them.
+/// # Errors
+/// `order.terms`
+pub fn check_apart(segments: &[&Segment]) -> Result<(), Refusal> {
+    for (place, one) in segments.iter().enumerate() {
+        let mut later = segments.iter().skip(place + 1);
+        if let Some(other) = later.find(|other| meet(one, other)) {
+            let sentence = format!(
+                "segments from {} and from {} are of the same cards at one time; let one end where the other begins",
+                one.from, other.from
+            );
+            return Err(terms(&sentence));
+        }
+    }
+    Ok(())
+}
+
+fn meet(one: &Segment, other: &Segment) -> bool {
+    let cards = |segment: &Segment| match &segment.goods {
+        Goods::Gpu {
+            site, gpu_model, ..
+        } => Some((*site, gpu_model.clone())),
+        Goods::Dataset { .. } => None,
+    };
+    let same = cards(one).is_some() && cards(one) == cards(other);
+    same && one.from < other.to && other.from < one.to
+}
+
 fn resolve(
     book: &Book,
     seller: PartyId,

@@ -3,4 +3,6 @@
 
 mod audit;
 mod command;
+mod golden;
+mod laws;
 mod story;

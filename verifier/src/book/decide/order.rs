@@ -19,6 +19,7 @@ pub(super) fn place(case: &Case<'_>, asked: &PlaceOrder) -> Result<Decision, Ref
     let (book, at, buyer) = (case.book, case.env.at, case.request.by);
     book.party(asked.seller)?;
     let list = ordering::goods(book, asked.seller, &asked.segments, at)?;
+    ordering::check_apart(&list.segments.iter().collect::<Vec<_>>())?;
     let backings = ordering::backings(book, &asked.claims)?;
     ordering::check_stacking(&backings)?;
     let order = OrderId::draw(&case.env.salt, book.size, 0);
@@ -146,6 +147,13 @@ pub(super) fn amend(case: &Case<'_>, asked: &AmendOrder) -> Result<Decision, Ref
             "an amendment adds GPU time to a compute order",
         ));
     }
+    ordering::check_apart(
+        &order
+            .segments
+            .iter()
+            .chain(&list.segments)
+            .collect::<Vec<_>>(),
+    )?;
     let tiers = amended_tiers(case, asked.order, order, &list)?;
     let ask = Amend {
         order: asked.order,

@@ -1,0 +1,439 @@
+//! Laws over hostile commands: whatever is asked, nothing panics, a refusal leaves the book as it was, and what `decide`
+//! accepts `apply` accepts, in one spelling, with every invariant of the money.
+//!
+//! The commands are those of the golden trail with members changed, exchanged, removed or repeated: close enough to the
+//! truth to reach deep into the rules. The random numbers are seeded, so that a failure comes again.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use serde_json::{Value, json};
+use verifier::book::Book;
+use verifier::book::command::{Command, Kind};
+use verifier::book::decide::{Env, Request, decide};
+use verifier::book::entry::{Entry, RULES};
+use verifier::id::Salt;
+use verifier::json as strict;
+use verifier::receipt::UnverifiedReceipt;
+
+use crate::golden;
+
+/// How many commands are asked. More by `LAWS=1000000 cargo test`.
+const CASES: u64 = 100_000;
+
+static ENTRIES: LazyLock<Vec<Entry>> = LazyLock::new(golden::entries);
+static SEEDS: LazyLock<Vec<Seed>> = LazyLock::new(seeds);
+
+/// A command that is true or nearly so, and who asks it.
+struct Seed {
+    kind: Kind,
+    payload: Value,
+    like: &'static Entry,
+}
+
+/// Every command of the golden trail, and for each kind that its story has no occasion for a payload with its ids,
+/// asked by whoever asks the kind beside it. Every kind has its seeds.
+fn seeds() -> Vec<Seed> {
+    let told = ENTRIES.iter().map(|entry| Seed {
+        kind: entry.asked.kind(),
+        payload: serde_json::to_value(&entry.asked).unwrap(),
+        like: entry,
+    });
+    let mut seeds: Vec<Seed> = told.collect();
+    for (kind, like, payload) in others() {
+        let like = ENTRIES
+            .iter()
+            .rev()
+            .find(|entry| entry.asked.kind() == like)
+            .unwrap();
+        // As many as a kind of the story has, so that all are reached alike.
+        seeds.extend((0..8).map(|_| Seed {
+            kind,
+            payload: payload.clone(),
+            like,
+        }));
+    }
+    for kind in Kind::ALL {
+        assert!(
+            seeds.iter().any(|seed| seed.kind == *kind),
+            "no seed of {}",
+            kind.as_str()
+        );
+    }
+    seeds
+}
+
+fn others() -> Vec<(Kind, Kind, Value)> {
+    let found = |kind: Kind, member: &str| {
+        let of_kind = ENTRIES
+            .iter()
+            .rev()
+            .filter(|entry| entry.asked.kind() == kind);
+        let mut values = of_kind.map(|entry| serde_json::to_value(&entry.found).unwrap());
+        values.find_map(|found| found.get(member).cloned()).unwrap()
+    };
+    let asked = |kind: Kind, member: &str| {
+        let entry = ENTRIES
+            .iter()
+            .rev()
+            .find(|entry| entry.asked.kind() == kind)
+            .unwrap();
+        serde_json::to_value(&entry.asked)
+            .unwrap()
+            .get(member)
+            .unwrap()
+            .clone()
+    };
+    let digest = asked(Kind::PublishDataset, "licence");
+    let party = found(Kind::AdmitParty, "party");
+    let actor = found(Kind::RegisterActor, "actor");
+    let order = found(Kind::PlaceOrder, "order");
+    let voucher = found(Kind::DecideCase, "voucher");
+    let fund = asked(Kind::AppropriateFund, "fund");
+    let batch = found(Kind::InstructPayout, "batch");
+    let toml = asked(Kind::EnactProgramme, "toml");
+    let programme = found(Kind::EnactProgramme, "programme");
+    let toml_digest = asked(Kind::EnactProgramme, "digest");
+    let segment = asked(Kind::PlaceOrder, "segments").get(0).unwrap().clone();
+    let site = found(Kind::RegisterSite, "site");
+    let hardware = asked(Kind::RegisterSite, "hardware");
+    let manifest = asked(Kind::PublishDataset, "manifest");
+    let money = json!({"party": party, "fund": fund, "fen": 1});
+    let written_off = json!({"party": party, "fund": fund, "fen": 1, "basis": digest});
+    let (admit, place, enact) = (Kind::AdmitParty, Kind::PlaceOrder, Kind::EnactProgramme);
+    vec![
+        (
+            Kind::UpdateParty,
+            admit,
+            json!({"party": party, "roles": ["buyer"]}),
+        ),
+        (
+            Kind::SuspendParty,
+            admit,
+            json!({"party": party, "suspended": true}),
+        ),
+        (Kind::RemoveActor, admit, json!({"actor": actor})),
+        (
+            Kind::RevokeKey,
+            admit,
+            json!({"kid": asked(Kind::RegisterKey, "kid"), "reason": "superseded"}),
+        ),
+        (
+            Kind::WithdrawFact,
+            Kind::RecordFact,
+            json!({"subject": asked(Kind::RecordFact, "subject"), "name": asked(Kind::RecordFact, "name")}),
+        ),
+        (
+            Kind::LapseFund,
+            Kind::AppropriateFund,
+            json!({"fund": fund, "fen": 5}),
+        ),
+        (
+            Kind::AmendProgramme,
+            enact,
+            json!({"programme": programme, "toml": toml, "digest": toml_digest, "despite_status": true}),
+        ),
+        (Kind::CloseProgramme, enact, json!({"programme": programme})),
+        (
+            Kind::PublishProviderList,
+            enact,
+            json!({"list": "sh-2026", "year": 2026, "part": 1, "of": 1, "members": [party]}),
+        ),
+        (
+            Kind::IssueVoucher,
+            enact,
+            json!({"programme": programme, "holder": party, "face_fen": 100}),
+        ),
+        (Kind::ExpireVoucher, admit, json!({"voucher": voucher})),
+        (
+            Kind::RevokeVoucher,
+            Kind::DecideCase,
+            json!({"voucher": voucher, "basis": digest}),
+        ),
+        (
+            Kind::UpdateSite,
+            Kind::RegisterSite,
+            json!({"site": site, "hardware": hardware}),
+        ),
+        (
+            Kind::WithdrawOffer,
+            Kind::PublishOffer,
+            json!({"offer": found(Kind::PublishOffer, "offer")}),
+        ),
+        (
+            Kind::AssessDataset,
+            enact,
+            json!({"manifest": manifest, "passed": true, "report": digest}),
+        ),
+        (
+            Kind::WithdrawDataset,
+            Kind::PublishDataset,
+            json!({"dataset": found(Kind::PublishDataset, "dataset")}),
+        ),
+        (
+            Kind::RecallDataset,
+            enact,
+            json!({"manifest": manifest, "notice": digest}),
+        ),
+        (
+            Kind::AmendOrder,
+            place,
+            json!({"order": order, "segments": [segment], "top_ups": [[0, 1]]}),
+        ),
+        (Kind::CancelOrder, place, json!({"order": order})),
+        (Kind::CloseOrder, place, json!({"order": order})),
+        (Kind::ExpireOrder, admit, json!({"order": order})),
+        (Kind::DeemAcceptance, admit, json!({"order": order})),
+        (
+            Kind::WithdrawCase,
+            Kind::OpenCase,
+            json!({"case": found(Kind::OpenCase, "case")}),
+        ),
+        (
+            Kind::ReturnPayout,
+            Kind::InstructPayout,
+            json!({"batch": batch}),
+        ),
+        (Kind::ReceiveRecovery, Kind::InstructPayout, money),
+        (Kind::WriteOff, Kind::InstructPayout, written_off),
+    ]
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, good enough to choose with.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.roll() % u64::try_from(bound.max(1)).unwrap()).unwrap()
+    }
+
+    fn of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        let place = self.below(items.len());
+        items.get(place).unwrap()
+    }
+}
+
+/// Every text and number that occurs in a command, by what it looks like: an id is exchanged for another id.
+fn pool() -> BTreeMap<String, Vec<Value>> {
+    let mut pool: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for seed in SEEDS.iter() {
+        leaves(&seed.payload, &mut pool);
+    }
+    for entry in ENTRIES.iter() {
+        leaves(&serde_json::to_value(&entry.found).unwrap(), &mut pool);
+    }
+    pool
+}
+
+fn leaves(value: &Value, pool: &mut BTreeMap<String, Vec<Value>>) {
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| leaves(item, pool)),
+        Value::Object(members) => members.values().for_each(|member| leaves(member, pool)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            let kept = pool.entry(looks(value)).or_default();
+            if !kept.contains(value) && kept.len() < 200 {
+                kept.push(value.clone());
+            }
+        }
+    }
+}
+
+fn looks(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.len() > 200 => "jws".into(),
+        Value::String(text) => text
+            .split(['-', '/'])
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(4)
+            .collect(),
+        Value::Number(_) => "number".into(),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => "other".into(),
+    }
+}
+
+/// Changes one leaf or one list somewhere below.
+fn mutate(value: &mut Value, dice: &mut Dice, pool: &BTreeMap<String, Vec<Value>>) {
+    match value {
+        Value::Object(members) if !members.is_empty() => {
+            let names: Vec<String> = members.keys().cloned().collect();
+            let name = dice.of(&names).clone();
+            if dice.below(12) == 0 {
+                members.remove(&name);
+            } else if let Some(member) = members.get_mut(&name) {
+                mutate(member, dice, pool);
+            }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let place = dice.below(items.len());
+            match dice.below(6) {
+                0 => drop(items.remove(place)),
+                1 => items.push(items.get(place).unwrap().clone()),
+                _ => mutate(items.get_mut(place).unwrap(), dice, pool),
+            }
+        }
+        Value::Number(number) => {
+            let n = number.as_i64().unwrap_or(0);
+            let near = [
+                n.wrapping_add(1),
+                n.wrapping_sub(1),
+                0,
+                n.wrapping_neg(),
+                n.wrapping_mul(2),
+                9_007_199_254_740_991,
+                i64::MAX,
+                1,
+                n / 2,
+            ];
+            *value = Value::from(*dice.of(&near));
+        }
+        Value::String(text) if dice.below(4) == 0 => {
+            let mut bytes = text.clone().into_bytes();
+            let place = dice.below(bytes.len());
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << dice.below(7);
+            }
+            *value = Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        }
+        other => {
+            let like = pool.get(&looks(other)).filter(|kept| !kept.is_empty());
+            *other = like.map_or(Value::Null, |kept| dice.of(kept).clone());
+        }
+    }
+}
+
+fn books() -> Vec<Book> {
+    let mut book = Book::new();
+    let mut kept = Vec::new();
+    for (number, entry) in ENTRIES.iter().enumerate() {
+        if number % 60 == 30 {
+            kept.push(book.clone());
+        }
+        book.apply(entry).unwrap();
+    }
+    kept.push(book);
+    kept
+}
+
+fn cases() -> u64 {
+    std::env::var("LAWS")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(CASES)
+}
+
+#[test]
+fn no_command_panics_and_what_is_decided_can_be_applied() {
+    let (pool, mut books, mut dice) = (pool(), books(), Dice(20_261_124));
+    let (mut accepted, mut refused, mut unread) = (0_u64, BTreeMap::new(), 0_u64);
+    for case in 0..cases() {
+        let place = dice.below(books.len());
+        let book = books.get_mut(place).unwrap();
+        let seed = dice.of(&SEEDS);
+        let (original, mut payload) = (seed.like, seed.payload.clone());
+        for _ in 0..dice.below(4) {
+            mutate(&mut payload, &mut dice, &pool);
+        }
+        let Some(command) = read(seed.kind, &payload) else {
+            unread += 1;
+            continue;
+        };
+        let at = book
+            .last_at
+            .unwrap()
+            .max(original.at)
+            .after(i64::try_from(dice.below(9)).unwrap());
+        let salt = Salt::new(u128::from(dice.roll()).to_be_bytes());
+        let request = Request {
+            by: original.by,
+            actor: original.actor,
+            cmd: None,
+            req: None,
+            command,
+        };
+        let env = Env {
+            at,
+            salt,
+            rules: RULES,
+        };
+        match decide(book, &request, &env) {
+            Ok(entry) => {
+                accepted += 1;
+                let bytes = entry.to_bytes().unwrap();
+                assert_eq!(Entry::parse(&bytes).unwrap(), entry, "case {case}");
+                // A book whose parties are suspended one by one would soon refuse all that follows.
+                if matches!(
+                    seed.kind,
+                    Kind::SuspendParty | Kind::RemoveActor | Kind::UpdateParty
+                ) {
+                    continue;
+                }
+                // A poisoned book would hide what comes after: `apply` must never fail on what `decide` said.
+                book.apply(&entry)
+                    .unwrap_or_else(|fault| panic!("case {case}: {fault}\n{payload}"));
+                if accepted % 500 == 0 {
+                    book.money.check_invariants().unwrap();
+                }
+            }
+            Err(refusal) => {
+                assert!(!refusal.sentence.is_empty());
+                *refused.entry(refusal.code.as_str()).or_insert(0_u64) += 1;
+            }
+        }
+    }
+    for book in &books {
+        book.money.check_invariants().unwrap();
+    }
+    println!(
+        "{accepted} accepted, {unread} not read, refused by {} codes: {refused:?}",
+        refused.len()
+    );
+    assert!(
+        accepted > 0 && refused.len() > 30,
+        "the commands do not reach the rules"
+    );
+}
+
+fn read(kind: Kind, payload: &Value) -> Option<Command> {
+    let text = serde_json::to_vec(payload).unwrap();
+    strict::check(&text).ok()?;
+    Command::from_json(kind, &text).ok()
+}
+
+#[test]
+fn no_parser_panics_on_flipped_bytes() {
+    let mut dice = Dice(42);
+    let leaves: Vec<Vec<u8>> = ENTRIES
+        .iter()
+        .map(|entry| entry.to_bytes().unwrap())
+        .collect();
+    let mut intact = 0;
+    for _ in 0..cases() / 4 {
+        let mut bytes = dice.of(&leaves).clone();
+        for _ in 0..=dice.below(3) {
+            let place = dice.below(bytes.len());
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1 << dice.below(8);
+            }
+        }
+        // Some flips leave another true spelling (a digit, a letter of a hash): read then, and written the same.
+        if let Ok(entry) = Entry::parse(&bytes) {
+            assert_eq!(entry.to_bytes().unwrap(), bytes);
+            intact += 1;
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        drop(UnverifiedReceipt::parse(
+            text.get(..dice.below(text.len())).unwrap_or_default(),
+        ));
+    }
+    assert!(intact > 0);
+}

@@ -253,16 +253,20 @@ pub(super) fn audit(data: &Path, report: &Report, same_money: bool) -> String {
 }
 
 /// API keys to try: the store is thrown away.
-pub(super) fn keys(story: &Story, url: &str) -> String {
+pub(super) fn keys(story: &Story, url: &str, data: &Path) -> String {
     let mut page =
-        format!("\nServing on {url} until Ctrl-C; its clock has come to the end of the story.\n");
+        format!("\nServing on {url} until Ctrl-C; its clock has caught up with this machine's.\n");
     let _ = writeln!(page, "API keys of this throw-away store:");
     for (label, name, role, key) in story.cast.keys() {
         let _ = writeln!(page, "  {key}  {role:<9} {label} ({name})");
     }
     let _ = writeln!(
         page,
-        "Try: curl -s {url}/v1/funds   or   {url}/openapi.json"
+        "Try: curl -s {url}/v1/funds\n     \
+         curl -s -H 'authorization: Bearer KEY' {url}/v1/me/orders      (KEY: one of those above)\n     \
+         quan meter --config {}/parties/east/meter.toml EXPORT          (a changed copy of an export there)\n     \
+         {url}/openapi.json",
+        data.display()
     );
     page
 }

@@ -11,6 +11,7 @@ pub mod keys;
 pub mod meter;
 pub mod metrics;
 pub mod objects;
+pub mod projector;
 pub mod publisher;
 pub mod sequencer;
 pub mod serve;

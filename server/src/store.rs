@@ -1,12 +1,15 @@
 //! The database under the exchange: SQLite by default, PostgreSQL by the same code (DESIGN §7, STYLE §7).
 //!
 //! [`Db`] is one connection, [`Store`] the place it leads to: it migrates, locks and pools. Who calls: the sequencer
-//! ([`log`]), the publisher ([`heads`]), access ([`own`]). Nothing here decides anything.
+//! ([`log`]), the publisher ([`heads`]), the projector ([`project`]), lists ([`read`]), access ([`own`]). Nothing here decides
+//! anything.
 
 mod db;
 pub mod heads;
 pub mod log;
 pub mod own;
+pub mod project;
+pub mod read;
 mod schema;
 
 pub use db::{Address, Db};
@@ -20,6 +23,8 @@ use std::time::Duration;
 
 /// Connections for readers. The sequencer and the publisher hold one of their own, see [`Store::dedicated`].
 const POOL_MAX: u32 = 8;
+/// The file of the projections, beside SQLite's: in one file the projector would starve the log.
+const LISTS_FILE: &str = "read.db";
 /// How often SQLite's write-ahead log is copied into its file.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
 /// How long a reader waits for a connection of the pool.
@@ -127,6 +132,9 @@ pub type Pooled = PooledConnection<Manager>;
 pub struct Store {
     address: Address,
     pool: Pool<Manager>,
+    /// Where the projections are: a file of their own, or the same database.
+    lists: Address,
+    lists_pool: Pool<Manager>,
     /// Ends the background work when the store is dropped.
     _background: Option<SyncSender<()>>,
     /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
@@ -149,13 +157,15 @@ impl Store {
             Address::Postgres(_) => None,
         };
         Db::open(&address)?.migrate()?;
-        let pool = Pool::builder()
-            .max_size(POOL_MAX)
-            .min_idle(Some(0))
-            .connection_timeout(POOL_WAIT)
-            .test_on_check_out(matches!(address, Address::Postgres(_)))
-            .build(Manager(address.clone()))
-            .map_err(|fault| StoreFault::Pool(fault.to_string()))?;
+        let pool = pool(&address)?;
+        let (lists, lists_pool) = match &address {
+            Address::Sqlite(path) => {
+                let lists = Address::Sqlite(path.with_file_name(LISTS_FILE));
+                let pool = self::pool(&lists)?;
+                (lists, pool)
+            }
+            Address::Postgres(_) => (address.clone(), pool.clone()),
+        };
         let background = match &address {
             Address::Sqlite(_) => Some(checkpoint_in_background(address.clone())?),
             Address::Postgres(_) => None,
@@ -163,6 +173,8 @@ impl Store {
         Ok(Self {
             address,
             pool,
+            lists,
+            lists_pool,
             _background: background,
             _lock: lock,
         })
@@ -184,11 +196,37 @@ impl Store {
         Db::open(&self.address)
     }
 
+    /// Borrows a connection to the projections, for a reader of lists.
+    /// # Errors
+    /// [`StoreFault::Pool`] after ten seconds.
+    pub fn lists(&self) -> Result<Pooled, StoreFault> {
+        self.lists_pool
+            .get()
+            .map_err(|fault| StoreFault::Pool(fault.to_string()))
+    }
+
+    /// Makes a connection to the projections, for the projector. What it commits may be lost with the power: it is made again.
+    /// # Errors
+    /// [`StoreFault::Connect`], [`StoreFault::Query`].
+    pub fn dedicated_lists(&self) -> Result<Db, StoreFault> {
+        Db::open_disposable(&self.lists)
+    }
+
     /// Where the database is.
     #[must_use]
     pub const fn address(&self) -> &Address {
         &self.address
     }
+}
+
+fn pool(address: &Address) -> Result<Pool<Manager>, StoreFault> {
+    Pool::builder()
+        .max_size(POOL_MAX)
+        .min_idle(Some(0))
+        .connection_timeout(POOL_WAIT)
+        .test_on_check_out(matches!(address, Address::Postgres(_)))
+        .build(Manager(address.clone()))
+        .map_err(|fault| StoreFault::Pool(fault.to_string()))
 }
 
 /// Copies the write-ahead log into the file every now and then, so that commits seldom have to. Ends when the sender is dropped.

@@ -82,6 +82,18 @@ impl Db {
         }
     }
 
+    /// Connects for rows that may be lost, because they are made again: a commit does not wait for the disk.
+    /// # Errors
+    /// [`StoreFault::Connect`], [`StoreFault::Query`].
+    pub fn open_disposable(address: &Address) -> Result<Self, StoreFault> {
+        let mut db = Self::open(address)?;
+        match &mut db {
+            Self::Sqlite(conn) => conn.batch_execute("PRAGMA synchronous = NORMAL")?,
+            Self::Postgres(conn) => conn.batch_execute("SET synchronous_commit TO off")?,
+        }
+        Ok(db)
+    }
+
     /// Runs `work` in one transaction: all of it is durable when this returns `Ok`, none of it if `work` fails.
     /// Where the fault comes from the commit itself, its outcome is unknown.
     /// # Errors

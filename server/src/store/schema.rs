@@ -60,6 +60,90 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    book_cursor (id) {
+        id -> SmallInt,
+        form -> SmallInt,
+        size -> BigInt,
+        last -> Text,
+        fence -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_entries (seq) {
+        seq -> BigInt,
+        at -> BigInt,
+        kind -> Text,
+        party -> Text,
+        order_id -> Nullable<Text>,
+        receipt -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    book_links (object, seq) {
+        object -> Text,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_balances (account) {
+        account -> Text,
+        class -> Text,
+        fund -> Text,
+        party -> Nullable<Text>,
+        fen -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_orders (id) {
+        id -> Text,
+        placed_seq -> BigInt,
+        placed_at -> BigInt,
+        buyer -> Text,
+        seller -> Text,
+        scheme -> Text,
+        standing -> Text,
+        ended_at -> Nullable<BigInt>,
+        held_fen -> BigInt,
+        receipts -> BigInt,
+        last_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_vouchers (id) {
+        id -> Text,
+        issued_seq -> BigInt,
+        issued_at -> BigInt,
+        programme -> Text,
+        holder -> Text,
+        face_fen -> BigInt,
+        free_fen -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        ended_at -> Nullable<BigInt>,
+        last_seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    book_cases (id) {
+        id -> Text,
+        opened_seq -> BigInt,
+        opened_at -> BigInt,
+        party -> Text,
+        programme -> Nullable<Text>,
+        order_id -> Nullable<Text>,
+        standing -> Text,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(book_entries, book_links);
+
 diesel::define_sql_function! {
     /// The database's clock in UTC seconds: built into SQLite, made by the migration in PostgreSQL.
     fn unixepoch() -> BigInt;

@@ -1,7 +1,7 @@
 //! All routes in one table; each handler is one function beside it (DESIGN §7).
 //!
 //! HTTP parses, asks and writes: it decides nothing and writes no row of the log. Reads come from the book in memory, as fresh
-//! as the last commit; every answer says `as_of` which entry.
+//! as the last commit; lists over all of it from the projections behind it. Every answer says `as_of` which entry.
 
 mod access;
 mod case;
@@ -11,6 +11,7 @@ mod entry;
 mod exchange;
 mod fund;
 mod keyring;
+mod list;
 mod me;
 mod openapi;
 mod order;
@@ -34,6 +35,7 @@ use verifier::time::Timestamp;
 
 pub use access::{Caller, Sees, key_row};
 pub use command::{COMMAND_BYTES_MAX, InFlight, req};
+pub use list::List;
 pub use problem::{PROBLEM_JSON, Problem};
 pub use receipt::{BULK_BYTES_MAX, BULK_LINES_MAX};
 
@@ -55,6 +57,8 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// Who decides.
     pub desk: Desk,
+    /// How many entries the rows behind lists hold.
+    pub projected: watch::Receiver<u64>,
     /// Keys that were used lately.
     pub access: access::Access,
     /// Keys that signed lately.
@@ -70,12 +74,19 @@ pub struct Shared {
 impl Shared {
     /// Puts the parts together.
     #[must_use]
-    pub fn new(config: Config, clock: Clock, store: Arc<Store>, desk: Desk) -> Self {
+    pub fn new(
+        config: Config,
+        clock: Clock,
+        store: Arc<Store>,
+        desk: Desk,
+        projected: watch::Receiver<u64>,
+    ) -> Self {
         Self {
             config,
             clock,
             store,
             desk,
+            projected,
             access: access::Access::default(),
             keyring: keyring::Keyring::default(),
             in_flight: InFlight::default(),
@@ -126,6 +137,8 @@ pub enum Does {
     RemoveKey,
     /// Reads the book.
     Read(Sees, Read),
+    /// Lists or searches the projections.
+    List(List),
     /// One entry of the trail, from the log.
     Entry,
     /// A programme with its file, from the log.
@@ -156,6 +169,7 @@ impl Route {
             | Does::MakeKey
             | Does::RemoveKey
             | Does::Read(Sees::Party, _)
+            | Does::List(_)
             | Does::Entry => false,
         }
     }
@@ -250,6 +264,9 @@ pub const ROUTES: &[Route] = &[
     reads("/v1/me/orders", Sees::Party, order::mine, "My orders"),
     reads("/v1/me/balances", Sees::Party, me::balances, "My accounts"),
     reads("/v1/me/owed", Sees::Party, me::owed, "What I am owed and when"),
+    Route { method: Verb::Get, path: "/v1/orders", summary: "Orders: mine, or all for whoever sees all", does: Does::List(List::Orders) },
+    Route { method: Verb::Get, path: "/v1/vouchers", summary: "Vouchers: mine, or all for whoever sees all", does: Does::List(List::Vouchers) },
+    Route { method: Verb::Get, path: "/v1/entries", summary: "Search the trail by receipt, order, voucher, case, document, party or type", does: Does::List(List::Entries) },
     Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
     Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
@@ -349,6 +366,7 @@ async fn dispatch(
             Ok(HttpResponse::Ok().json(access::remove_key(shared, caller, &body).await?))
         }
         Does::Read(sees, read) => read::answer(shared, sees, read, request).await,
+        Does::List(list) => list::answer(shared, list, request).await,
         Does::Quote => {
             let (caller, body) = keyed(&shared, &request, payload).await?;
             quote::answer(shared, caller, &body).await
@@ -387,6 +405,11 @@ async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
             name: "quan_entries",
             help: "Entries of the trail.",
             value: size,
+        },
+        Gauge {
+            name: "quan_projected",
+            help: "Entries that lists and search hold.",
+            value: *shared.projected.borrow(),
         },
         Gauge {
             name: "quan_waiting",

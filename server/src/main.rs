@@ -4,10 +4,13 @@ use clap::{Args, Parser, Subcommand};
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use server::clock::Clock;
 use server::config::{Asked, Config, LogFormat};
 use server::faults::Faults;
+use server::projector::Projector;
+use server::store::Store;
 use server::{demo, doctor, meter, serve};
 
 /// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
@@ -29,6 +32,8 @@ enum Action {
     /// Works on programme files.
     #[command(subcommand)]
     Programme(Programme),
+    /// Drops the rows behind lists and search and makes them again from the log.
+    Rebuild(Settings),
     /// Says what this program allows and where it stands.
     Doctor(Doctor),
 }
@@ -63,6 +68,7 @@ struct Doctor {
 fn main() -> ExitCode {
     let done = match Command::parse().action {
         Action::Serve(settings) => serve(settings),
+        Action::Rebuild(settings) => rebuild(settings),
         Action::Demo(args) => return demo::run(&args),
         Action::Meter(command) => return meter::run(&command),
         Action::Programme(Programme::Check { file }) => check(&file),
@@ -93,6 +99,14 @@ fn serve(settings: Settings) -> Done {
 
 fn report(settings: Settings) -> Done {
     say(&doctor::report(&settle(settings)?)?);
+    Ok(())
+}
+
+fn rebuild(settings: Settings) -> Done {
+    let config = settle(settings)?;
+    let store = Store::open(config.database)?;
+    let entries = Projector::open(Arc::new(store))?.rebuild()?;
+    say(&format!("made again from {entries} entries"));
     Ok(())
 }
 

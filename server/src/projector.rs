@@ -185,7 +185,9 @@ impl Connections {
                 };
                 let entries = stored.iter().map(named).collect::<Result<Vec<_>, _>>()?;
                 batch.load(tx, &entries)?;
-                entries.into_iter().try_for_each(|named| batch.take(named))?;
+                entries
+                    .into_iter()
+                    .try_for_each(|named| batch.take(named))?;
             }
             project::write(tx, &batch.changed(), &cursor)?;
             Ok::<_, StoreFault>(cursor.size)

@@ -1,7 +1,7 @@
 //! `quan serve`: wire the parts, run, stop in order (DESIGN §7). Who calls: `main`, the demo, the tests.
 //!
 //! A start after a crash is this same code: the publisher compares before anything is written, the sequencer replays the log,
-//! the publisher puts again what is not published. A stop answers what is under way, decides what waits, publishes, and ends.
+//! the publisher puts again what is not published. A stop answers what is under way, decides what waits, publishes, projects, and ends.
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -30,6 +30,7 @@ use crate::http::trail::Bucket;
 use crate::http::{self, Caller, Shared};
 use crate::keys::{self, Keys, SigningKey, Token};
 use crate::objects::{self, Objects};
+use crate::projector::Projector;
 use crate::publisher::{self, Parts, Publisher};
 use crate::sequencer::{self, Desk, Sequencer};
 use crate::store::{Store, StoreFault, own};
@@ -183,11 +184,14 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     let bucket = Bucket(prepared.objects);
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
-    let shared = Arc::new(Shared::new(config, clock, prepared.store, prepared.desk));
+    let projected = prepared.projector.projected();
+    let (store, desk) = (prepared.store, prepared.desk);
+    let shared = Arc::new(Shared::new(config, clock, store, desk, projected));
     let crew = Crew {
         shared,
         bucket,
         publisher: prepared.publisher,
+        projector: prepared.projector,
         sequencer: prepared.sequencer,
     };
     let thread = std::thread::Builder::new()
@@ -217,6 +221,7 @@ struct Prepared {
     desk: Desk,
     sequencer: JoinHandle<Result<(), sequencer::Fault>>,
     publisher: Publisher,
+    projector: Projector,
     objects: Objects,
 }
 
@@ -237,6 +242,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     let publisher = Publisher::open(parts)?;
     let mut sequencer = Sequencer::start(Arc::clone(&store), clock.clone(), faults.clone())?;
     sequencer.open(entry_0(config, &keys, publisher.key())?)?;
+    let projector = Projector::open(Arc::clone(&store))?;
     publisher.write_policy(&config.data.join("policy.txt"))?;
     let (desk, thread) = sequencer
         .spawn(config.queue_max)
@@ -247,6 +253,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         desk,
         sequencer: thread,
         publisher,
+        projector,
         objects,
     })
 }
@@ -305,6 +312,7 @@ struct Crew {
     shared: Arc<Shared>,
     bucket: Bucket,
     publisher: Publisher,
+    projector: Projector,
     sequencer: JoinHandle<Result<(), sequencer::Fault>>,
 }
 
@@ -316,6 +324,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         shared,
         bucket,
         publisher,
+        projector,
         sequencer,
     } = crew;
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
@@ -326,7 +335,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         shared.config.timers_every,
         stopped.clone(),
     );
-    let (stop_publishing, publishing_stopped) = watch::channel(false);
+    let (stop_following, stopped_following) = watch::channel(false);
     let (server, handle) = match listen(shared, bucket) {
         Ok((server, handle, address)) => {
             tracing::info!(%address, "serving");
@@ -341,19 +350,21 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     };
     let mut server = actix_web::rt::spawn(server);
     let timers = actix_web::rt::spawn(timers);
-    let mut publisher = actix_web::rt::spawn(publisher.run(every, publishing_stopped));
+    let mut publisher = actix_web::rt::spawn(publisher.run(every, stopped_following.clone()));
+    let mut projector = actix_web::rt::spawn(projector.run(desk.committed(), stopped_following));
     let mut sequencer = actix_web::rt::task::spawn_blocking(move || ended(sequencer));
     // Whoever ends first by itself has a reason for which the others may not go on.
     let early = tokio::select! {
         _ = stopped.wait_for(|stop| *stop) => None,
         _ = &mut server => Some(Fault::Thread("HTTP server")),
         done = &mut publisher => Some(failed(done.map(|done| done.map_err(Fault::from)), "publisher")),
+        done = &mut projector => Some(failed(done.map(|done| done.map_err(Fault::from)), "projector")),
         done = &mut sequencer => Some(failed(done, "sequencer")),
     };
     if let Some(fault) = early {
         tracing::error!(%fault, "stopping");
         desk.close();
-        stop_publishing.send_replace(true);
+        stop_following.send_replace(true);
         handle.stop(false).await;
         return Err(fault);
     }
@@ -365,8 +376,9 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     timers.abort();
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
-    stop_publishing.send_replace(true);
+    stop_following.send_replace(true);
     publisher.await.map_err(|_| Fault::Thread("publisher"))??;
+    projector.await.map_err(|_| Fault::Thread("projector"))??;
     tracing::info!("stopped in order");
     Ok(())
 }

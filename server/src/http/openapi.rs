@@ -132,10 +132,15 @@ fn parameters(route: &Route) -> Value {
     if route.method == Verb::Get {
         parameters.push(json!({
             "name": "Quan-Min-Seq", "in": "header", "schema": { "type": "integer", "minimum": 0 },
-            "description": "Waits until this server has seen that entry.",
+            "description": "Waits until what is read holds that entry.",
         }));
     }
-    if let Does::Read(..) = route.does {
+    if let Does::List(list) = route.does {
+        for name in list.filters() {
+            parameters.push(json!({ "name": name, "in": "query", "schema": text }));
+        }
+    }
+    if let Does::Read(..) | Does::List(_) = route.does {
         parameters.push(json!({ "name": "after", "in": "query", "schema": text }));
         parameters.push(json!({
             "name": "limit", "in": "query",
@@ -157,6 +162,7 @@ fn request_body(route: &Route) -> Option<Value> {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
         Does::Read(..)
+        | Does::List(_)
         | Does::Entry
         | Does::Programme
         | Does::Health
@@ -248,6 +254,7 @@ fn responses(route: &Route) -> Value {
         | Does::MakeKey
         | Does::RemoveKey
         | Does::Read(..)
+        | Does::List(_)
         | Does::Entry
         | Does::Programme
         | Does::Health

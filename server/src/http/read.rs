@@ -6,6 +6,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use verifier::book::Book;
 use verifier::id::PartyId;
 use verifier::refusal::{Code, Refusal};
@@ -16,13 +17,13 @@ use super::problem::Problem;
 use super::{Shared, access::may_see};
 
 /// A page that nobody asked the length of.
-const LIMIT: usize = 100;
+pub(super) const LIMIT: usize = 100;
 /// The longest page.
-const LIMIT_MAX: usize = 1_000;
+pub(super) const LIMIT_MAX: usize = 1_000;
 /// How long a read waits for an entry that is not here yet.
 const SEEN_WAIT: Duration = Duration::from_secs(5);
 /// The longest query string.
-const QUERY_BYTES_MAX: usize = 1_024;
+pub(super) const QUERY_BYTES_MAX: usize = 1_024;
 
 /// A read: what it answers, without `as_of`.
 pub(super) type Read = fn(&Asking<'_>) -> Result<Map<String, Value>, Problem>;
@@ -106,14 +107,23 @@ pub(super) fn object(value: Value) -> Map<String, Value> {
 /// # Errors
 /// `request.malformed`; busy after [`SEEN_WAIT`].
 pub(super) async fn seen(shared: &Shared, request: &HttpRequest) -> Result<(), Problem> {
+    seen_in(shared.desk.committed(), request).await
+}
+
+/// The same of whatever grows entry by entry: the book, or the rows behind lists.
+/// # Errors
+/// `request.malformed`; busy after [`SEEN_WAIT`].
+pub(super) async fn seen_in(
+    mut size: watch::Receiver<u64>,
+    request: &HttpRequest,
+) -> Result<(), Problem> {
     let Some(header) = request.headers().get("Quan-Min-Seq") else {
         return Ok(());
     };
     let seq: Option<u64> = header.to_str().ok().and_then(|text| text.parse().ok());
     let sentence = "Quan-Min-Seq is the number of an entry";
     let seq = seq.ok_or_else(|| Refusal::new(Code::RequestMalformed, sentence))?;
-    let mut committed = shared.desk.committed();
-    let seen = committed.wait_for(|size| *size > seq);
+    let seen = size.wait_for(|size| *size > seq);
     match tokio::time::timeout(SEEN_WAIT, seen).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Problem::Busy(

@@ -219,9 +219,7 @@ fn make(tx: &mut Db) -> Result<(), StoreFault> {
 fn wait_in_line(tx: &mut Db) -> Result<(), StoreFault> {
     match tx {
         Db::Sqlite(_) => Ok(()),
-        Db::Postgres(conn) => {
-            Ok(conn.batch_execute("SELECT pg_advisory_xact_lock(7021604982)")?)
-        }
+        Db::Postgres(conn) => Ok(conn.batch_execute("SELECT pg_advisory_xact_lock(7021604982)")?),
     }
 }
 
@@ -390,7 +388,11 @@ fn write_cases(tx: &mut Db, rows: &[CaseRow]) -> QueryResult<()> {
 pub fn everything(db: &mut Db) -> Result<Vec<String>, StoreFault> {
     let mut all = Vec::new();
     let mut add = |rows: Vec<String>| all.extend(rows);
-    add(shown(book_entries::table.order(book_entries::seq).load::<EntryRow>(db)?));
+    add(shown(
+        book_entries::table
+            .order(book_entries::seq)
+            .load::<EntryRow>(db)?,
+    ));
     add(shown(book_links::table.load::<LinkRow>(db)?));
     add(shown(book_balances::table.load::<BalanceRow>(db)?));
     add(shown(book_orders::table.load::<OrderRow>(db)?));

@@ -90,7 +90,9 @@ pub fn orders(db: &mut Db, which: &Orders, slice: Slice) -> Result<Found<OrderRo
         .limit(limit)
         .into_boxed();
     if let Some(party) = &which.party {
-        let theirs = book_orders::buyer.eq(party).or(book_orders::seller.eq(party));
+        let theirs = book_orders::buyer
+            .eq(party)
+            .or(book_orders::seller.eq(party));
         query = query.filter(theirs);
     }
     if let Some(scheme) = &which.scheme {
@@ -130,7 +132,9 @@ pub fn vouchers(
             query = query.filter(ended.is_null()).filter(end.le(at));
         }
         Some((VoucherState::Live, at)) => {
-            query = query.filter(ended.is_null()).filter(end.is_null().or(end.gt(at)));
+            query = query
+                .filter(ended.is_null())
+                .filter(end.is_null().or(end.gt(at)));
         }
     }
     found(db, |tx| query.load(tx))

@@ -16,6 +16,7 @@ mod floors;
 mod kill;
 mod log;
 mod own;
+mod projector;
 mod publisher;
 mod receipts;
 mod sequencer;

@@ -61,7 +61,37 @@ impl Database {
 
     /// Runs one statement behind the server's back.
     pub(crate) fn execute(&self, statement: &str) {
-        let done = match self.connect() {
+        Self::execute_at(&self.address, statement);
+    }
+
+    /// Runs one statement on the projections.
+    pub(crate) fn execute_on_lists(&self, statement: &str) {
+        Self::execute_at(&self.lists(), statement);
+    }
+
+    /// Deletes the projections, as an operator may: the file, or the tables.
+    pub(crate) fn lose_lists(&self) {
+        let Address::Sqlite(path) = self.lists() else {
+            let tables = "entries links balances orders vouchers cases cursor";
+            for table in tables.split(' ') {
+                self.execute(&format!("DROP TABLE book_{table}"));
+            }
+            return;
+        };
+        for end in ["", "-wal", "-shm"] {
+            let _gone = std::fs::remove_file(format!("{}{end}", path.display()));
+        }
+    }
+
+    fn lists(&self) -> Address {
+        match &self.address {
+            Address::Sqlite(path) => Address::Sqlite(path.with_file_name("read.db")),
+            Address::Postgres(_) => self.address.clone(),
+        }
+    }
+
+    fn execute_at(address: &Address, statement: &str) {
+        let done = match Db::open(address).unwrap() {
             Db::Sqlite(mut conn) => diesel::sql_query(statement).execute(&mut conn),
             Db::Postgres(mut conn) => diesel::sql_query(statement).execute(&mut conn),
         };

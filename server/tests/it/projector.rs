@@ -1,0 +1,207 @@
+//! Lists, search and the projections behind them: a function of the log, on both databases.
+
+use serde_json::{Value, json};
+use server::projector::{Projector, Step};
+use server::store::{Store, project};
+use std::sync::Arc;
+
+use crate::support::{Client, Database, Exchange, Market};
+
+on_both!(
+    rows_made_again_are_the_same_rows,
+    the_projector_goes_on_from_its_cursor,
+    rows_of_another_log_are_not_taken_for_ours,
+    lists_show_what_concerns_one_and_say_how_far_they_are,
+    an_entry_is_found_by_its_receipt_order_voucher_and_document,
+    a_caller_waits_for_its_own_entry_and_not_for_ever,
+);
+
+/// A market with an order, a voucher behind it, and receipts.
+fn traded(database: &Database) -> Market {
+    let mut market = Market::open(Exchange::start(database));
+    let lines: Vec<String> = (0..3).map(|hour| market.receipt(hour, 8)).collect();
+    market.send_bulk(&lines);
+    market
+}
+
+fn store(database: &Database) -> Arc<Store> {
+    Arc::new(database.store())
+}
+
+fn rows(store: &Store) -> Vec<String> {
+    project::everything(&mut store.dedicated_lists().unwrap()).unwrap()
+}
+
+fn catch_up(projector: &mut Projector) {
+    while projector.step().unwrap() != Step::Idle {}
+}
+
+fn rows_made_again_are_the_same_rows(database: &Database) {
+    let mut market = traded(database);
+    market.exchange.stop();
+    let store = store(database);
+    // As the running server wrote them, in whatever batches.
+    let written = rows(&store);
+    assert!(written.iter().any(|row| row.starts_with("OrderRow")));
+    assert!(written.iter().any(|row| row.starts_with("BalanceRow")));
+    let mut projector = Projector::open(Arc::clone(&store)).unwrap();
+    assert_eq!(projector.step().unwrap(), Step::Idle, "the stop wrote all");
+    let entries = projector.rebuild().unwrap();
+    assert_eq!(entries, *projector.projected().borrow());
+    assert_eq!(rows(&store), written);
+    drop((projector, store));
+    database.lose_lists();
+    let store = self::store(database);
+    catch_up(&mut Projector::open(Arc::clone(&store)).unwrap());
+    assert_eq!(rows(&store), written);
+}
+
+fn the_projector_goes_on_from_its_cursor(database: &Database) {
+    let mut market = traded(database);
+    market.exchange.stop();
+    let store = store(database);
+    let written = rows(&store);
+    // A transaction that is never committed: the process was killed in the middle of a batch.
+    project::reset(&mut store.dedicated_lists().unwrap()).unwrap();
+    let mut killed = store.dedicated_lists().unwrap();
+    let lost = killed.transaction(|tx| {
+        project::lock_cursor(tx)?;
+        Err::<(), _>(server::store::StoreFault::Inconsistent("killed".into()))
+    });
+    assert!(lost.is_err());
+    catch_up(&mut Projector::open(Arc::clone(&store)).unwrap());
+    assert_eq!(rows(&store), written);
+    let mut again = Projector::open(Arc::clone(&store)).unwrap();
+    assert_eq!(again.step().unwrap(), Step::Idle);
+    assert_eq!(rows(&store), written);
+}
+
+fn rows_of_another_log_are_not_taken_for_ours(database: &Database) {
+    let mut market = traded(database);
+    market.exchange.stop();
+    let store = store(database);
+    let written = rows(&store);
+    database.execute_on_lists("UPDATE book_orders SET receipts = 99");
+    // An older log was restored, or another one: the last entry that the rows know is not there.
+    database.execute_on_lists("UPDATE book_cursor SET size = size + 1000");
+    catch_up(&mut Projector::open(Arc::clone(&store)).unwrap());
+    assert_eq!(rows(&store), written);
+}
+
+/// Asks with `Quan-Min-Seq` of the newest entry.
+fn list(client: &Client, path: &str, seq: u64) -> Value {
+    let answer = client.fetch(path, &[("quan-min-seq", &seq.to_string())]);
+    assert_eq!(answer.status, 200, "{path}");
+    let body: Value = serde_json::from_slice(&answer.bytes).unwrap();
+    assert!(body["as_of"].as_u64().unwrap() >= seq, "{path}");
+    body
+}
+
+fn newest(market: &Market) -> u64 {
+    market.exchange.nobody().get("/v1/exchange").body["as_of"]
+        .as_u64()
+        .unwrap()
+}
+
+fn lists_show_what_concerns_one_and_say_how_far_they_are(database: &Database) {
+    let market = traded(database);
+    let regulator = market.exchange.member(&["regulator"]);
+    let stranger = market.exchange.member(&["buyer"]);
+    let seq = newest(&market);
+    let buyer = &market.buyer.client;
+    let mine = list(buyer, "/v1/orders", seq);
+    let order = &mine["items"][0];
+    assert_eq!(order["order"], market.order.to_string());
+    assert_eq!(
+        (&order["standing"], &order["scheme"]),
+        (&json!("open"), &json!("compute"))
+    );
+    assert_eq!(order["receipts"], 3);
+    assert_eq!(order["held_fen"], 1_000_000 - 2_400);
+    for (client, path, count) in [
+        (&market.provider.client, "/v1/orders", 1),
+        (
+            &regulator.client,
+            "/v1/orders?standing=open&scheme=compute",
+            1,
+        ),
+        (&regulator.client, "/v1/orders?standing=closed", 0),
+        (&stranger.client, "/v1/orders", 0),
+        (&stranger.client, "/v1/vouchers", 0),
+    ] {
+        let found = list(client, path, seq);
+        assert_eq!(found["items"].as_array().unwrap().len(), count, "{path}");
+    }
+    let others = format!("/v1/orders?party={}", market.buyer.party);
+    assert_eq!(stranger.client.get(&others).code(), "access.party");
+    assert_eq!(list(&regulator.client, &others, seq), mine);
+    buyer.done("/v1/orders/cancel", &json!({ "order": market.order }));
+    let mine = list(buyer, "/v1/orders?standing=cancelled", newest(&market));
+    assert_eq!(mine["items"][0]["held_fen"], 0);
+    assert_eq!(
+        market.exchange.nobody().get("/v1/orders").code(),
+        "access.unknown"
+    );
+}
+
+fn an_entry_is_found_by_its_receipt_order_voucher_and_document(database: &Database) {
+    let market = traded(database);
+    let regulator = market.exchange.member(&["regulator"]);
+    let (seq, order) = (newest(&market), market.order.to_string());
+    let order = order.as_str();
+    let found = |client: &Client, query: &str| {
+        let page = list(client, &format!("/v1/entries?{query}"), seq);
+        page["items"].as_array().unwrap().clone()
+    };
+    let receipt = found(&regulator.client, &format!("receipt={order}.1"));
+    assert_eq!(receipt.len(), 1);
+    assert_eq!(receipt[0]["type"], "receipt.accepted");
+    assert_eq!(receipt[0]["order"], order);
+    // Both sides of the order find it, a stranger does not.
+    assert_eq!(
+        found(&market.buyer.client, &format!("receipt={order}.1")),
+        receipt
+    );
+    let stranger = market.exchange.member(&["buyer"]);
+    assert!(found(&stranger.client, &format!("receipt={order}.1")).is_empty());
+    let kinds = format!("order={order}&kind=receipt.accepted");
+    assert_eq!(found(&regulator.client, &kinds).len(), 3);
+    let page = list(
+        &regulator.client,
+        &format!("/v1/entries?order={order}&limit=2"),
+        seq,
+    );
+    let next = page["next"].as_str().unwrap();
+    let rest = found(&regulator.client, &format!("order={order}&after={next}"));
+    let whole = found(&regulator.client, &format!("order={order}"));
+    assert_eq!(whole.len(), 2 + rest.len());
+    assert_eq!(whole[2..], rest);
+    for bad in ["receipt=x", "order=x", "kind=x", "standing=open", "after=x"] {
+        let answer = regulator.client.get(&format!("/v1/entries?{bad}"));
+        assert_eq!(answer.code(), "request.malformed", "{bad}");
+    }
+}
+
+fn a_caller_waits_for_its_own_entry_and_not_for_ever(database: &Database) {
+    let exchange = Exchange::start(database);
+    let regulator = exchange.member(&["regulator"]);
+    for number in 0..5 {
+        let name = "A".repeat(43);
+        let body = json!({ "roles": ["buyer"], "name": name });
+        let seq = exchange.operator().done("/v1/parties", &body)["seq"].as_u64();
+        let page = list(
+            &regulator.client,
+            "/v1/entries?kind=party.admitted",
+            seq.unwrap(),
+        );
+        assert_eq!(page["items"].as_array().unwrap().len(), 2 + number);
+    }
+    let never = regulator
+        .client
+        .fetch("/v1/entries", &[("quan-min-seq", "999999")]);
+    assert_eq!((never.status, never.header("retry-after")), (503, "1"));
+    let wrong = regulator
+        .client
+        .fetch("/v1/entries", &[("quan-min-seq", "soon")]);
+    assert_eq!(wrong.status, 400);
+}

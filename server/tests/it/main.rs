@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod crash;
 mod demo;
+mod examples;
 mod floors;
 mod kill;
 mod log;

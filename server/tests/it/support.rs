@@ -9,9 +9,9 @@ pub(crate) mod replay;
 pub(crate) mod story;
 
 pub(crate) use database::{Database, folder};
-pub(crate) use exchange::{Client, Exchange, Member, checkpoint, text};
+pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
-pub(crate) use market::Market;
+pub(crate) use market::{Market, ORIGIN, register_key};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

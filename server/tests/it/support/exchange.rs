@@ -34,6 +34,15 @@ impl Exchange {
 
     /// An exchange that looks for what is due once in so many milliseconds.
     pub(crate) fn with_timers(database: &Database, timers_ms: u64) -> Self {
+        Self::opened(database, timers_ms, Timestamp::new(START).unwrap())
+    }
+
+    /// An exchange whose clock stands at a time of the story's own.
+    pub(crate) fn at(database: &Database, now: Timestamp) -> Self {
+        Self::opened(database, 3_600_000, now)
+    }
+
+    fn opened(database: &Database, timers_ms: u64, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let asked = Asked {
             data: Some(folder.path().join("data")),
@@ -53,7 +62,7 @@ impl Exchange {
             running: None,
             asked,
             folder,
-            clock: Clock::fixed(Timestamp::new(START).unwrap()),
+            clock: Clock::fixed(now),
             agent,
         };
         exchange.restart();

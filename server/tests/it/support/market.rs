@@ -162,7 +162,8 @@ impl Market {
     }
 }
 
-fn register_key(exchange: &Exchange, member: &Member, key_use: KeyUse, signer: &Signer) {
+/// Registers a key for three years and more.
+pub(crate) fn register_key(exchange: &Exchange, member: &Member, key_use: KeyUse, signer: &Signer) {
     let now = exchange.clock.now().unwrap();
     let proof = KeyRegistration {
         iss: PartyId::parse(&member.party).unwrap(),
@@ -174,7 +175,7 @@ fn register_key(exchange: &Exchange, member: &Member, key_use: KeyUse, signer: &
     let asked = json!({
         "party": member.party, "use": key_use, "kid": public.kid(),
         "jwk": { "crv": "Ed25519", "kty": "OKP", "x": public.x() },
-        "valid_from": now, "valid_to": now.after(1_000 * HOUR),
+        "valid_from": now, "valid_to": now.after(30_000 * HOUR),
         "proof": receipt::sign(&proof, signer),
     });
     exchange.operator().done("/v1/keys", &asked);

@@ -1,0 +1,386 @@
+//! Who plays in the examples, and what each of them asks for over HTTP.
+
+use serde_json::{Value, json};
+use server::objects::Objects;
+use std::collections::BTreeMap;
+use std::fs;
+use verifier::audit::{Depth, Verdict, audit};
+use verifier::id::{DocumentDigest, GpuModel, OrderId, PartyId, Sha256Hash, SiteId};
+use verifier::ledger::Account;
+use verifier::money::GpuSeconds;
+use verifier::receipt::{self, CapacityShare, ComputeUsage, Job, Jti, KeyUse, Kind};
+use verifier::signature::Signer;
+use verifier::time::Timestamp;
+use verifier::trail::policy::Policy;
+
+use crate::support::{Answer, Client, Database, Exchange, Member, ORIGIN, register_key, text};
+
+const EXAMPLES: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../fixtures/programmes/examples"
+);
+pub(super) const MODEL: &str = "nvidia-h100-sxm";
+/// Enough for the 100,000,001 GPU-seconds that W4 uses in one hour.
+const CARDS: u32 = 30_000;
+const HOUR: i64 = 3_600;
+/// A fen a GPU-second.
+pub(super) const FEN_A_SECOND: i64 = 3_600;
+/// Ten million yuan in each fund.
+const APPROPRIATED: i64 = 10_000_000_000;
+
+/// An exchange with one of each.
+pub(super) struct Stage {
+    pub(super) exchange: Exchange,
+    pub(super) office: Member,
+    pub(super) funder: Member,
+    pub(super) finance: Client,
+    pub(super) regulator: Member,
+    pub(super) provider: Member,
+    pub(super) buyer: Member,
+    pub(super) site: SiteId,
+    signer: Signer,
+    chains: BTreeMap<OrderId, Chain>,
+}
+
+/// The end of the receipts of one order.
+#[derive(Default)]
+struct Chain {
+    next: u32,
+    prev: Option<Sha256Hash>,
+}
+
+/// A voucher as granted.
+pub(super) struct Voucher {
+    pub(super) id: String,
+    pub(super) face: i64,
+    /// The entry that issued it.
+    pub(super) entry: u64,
+}
+
+/// What a receipt says was used.
+#[derive(Clone)]
+pub(super) struct Usage {
+    pub(super) start: &'static str,
+    pub(super) seconds: i64,
+    pub(super) cards: u32,
+    pub(super) gpu_seconds: i64,
+    pub(super) corrects: Option<u32>,
+    pub(super) inputs: Option<Vec<DocumentDigest>>,
+}
+
+impl Usage {
+    /// So many GPU-seconds in the hour from `start`, on as many cards as that takes.
+    pub(super) fn hour(start: &'static str, gpu_seconds: i64) -> Self {
+        Self {
+            start,
+            seconds: HOUR,
+            cards: u32::try_from(gpu_seconds / HOUR + 1).unwrap(),
+            gpu_seconds,
+            corrects: None,
+            inputs: None,
+        }
+    }
+
+    /// It replaces receipt `seq` of the same order.
+    pub(super) fn correcting(mut self, seq: u32) -> Self {
+        self.corrects = Some(seq);
+        self
+    }
+}
+
+impl Stage {
+    /// Opens the exchange at a time and shares every card of a large site with it, for three years.
+    pub(super) fn open(database: &Database, from: &str) -> Self {
+        Self::with_cards(database, from, (CARDS, CARDS))
+    }
+
+    /// A site of so many cards, of which so many are shared.
+    pub(super) fn with_cards(database: &Database, from: &str, (cards, shared): (u32, u32)) -> Self {
+        let exchange = Exchange::at(database, time(from));
+        let funder = exchange.member(&["funder", "finance"]);
+        let provider = exchange.member(&["provider"]);
+        let signer = Signer::from_seed(&[3; 32]);
+        register_key(&exchange, &provider, KeyUse::Receipt, &signer);
+        let site = open_site(&exchange, &provider, (cards, shared));
+        Self {
+            office: exchange.member(&["office"]),
+            finance: exchange.keyed(&funder.actor, "finance"),
+            regulator: exchange.member(&["regulator"]),
+            buyer: exchange.member(&["buyer"]),
+            exchange,
+            funder,
+            provider,
+            site,
+            signer,
+            chains: BTreeMap::new(),
+        }
+    }
+
+    /// Lets time pass until a moment.
+    pub(super) fn on(&self, moment: &str) {
+        let ahead = time(moment).unix() - self.exchange.clock.now().unwrap().unix();
+        assert!(ahead >= 0, "{moment} is over");
+        self.exchange.clock.advance(ahead);
+    }
+
+    /// Opens a fund and fills it.
+    pub(super) fn fund(&self, fund: &str, funder: &str) {
+        let client = &self.funder.client;
+        client.done("/v1/funds", &json!({ "fund": fund, "funder": funder }));
+        let filled = json!({ "fund": fund, "fen": APPROPRIATED });
+        client.done("/v1/funds/appropriate", &filled);
+    }
+
+    /// Enacts an example's file.
+    pub(super) fn enact(&self, name: &str) {
+        self.enact_text(&example(name));
+    }
+
+    pub(super) fn enact_text(&self, toml: &str) {
+        let digest = DocumentDigest::of(toml.as_bytes());
+        let enact = json!({ "toml": toml, "digest": digest, "despite_status": true });
+        self.office.client.done("/v1/programmes", &enact);
+    }
+
+    /// Records what the office knows of a party.
+    pub(super) fn fact(&self, party: &Member, name: &str, value: &Value) {
+        let subject = format!("party/{}", party.party);
+        let asked =
+            json!({ "subject": subject, "name": name, "value": value, "valid_from": "2025-01-01" });
+        self.office.client.done("/v1/facts", &asked);
+    }
+
+    /// A buyer applies for a voucher for a contract.
+    pub(super) fn apply(&self, buyer: &Member, programme: &str, contract: &Value) -> String {
+        let application = json!({ "programme": programme, "contract": contract });
+        let asked = json!({ "subject": { "application": application } });
+        let opened = buyer.client.done("/v1/cases", &asked);
+        text(&opened["found"]["case"])
+    }
+
+    /// The office's yes to a case.
+    pub(super) fn approve(&self, case: &str) -> Answer {
+        let basis = DocumentDigest::of(case.as_bytes());
+        let decision = json!({ "case": case, "approved": true, "basis": basis });
+        self.office.client.post("/v1/cases/decide", &decision)
+    }
+
+    /// A voucher that is applied for and granted.
+    pub(super) fn voucher(&self, buyer: &Member, programme: &str, contract: &Value) -> Voucher {
+        let case = self.apply(buyer, programme, contract);
+        let granted = self.approve(&case);
+        assert_eq!(granted.status, 201, "{}", granted.text);
+        Voucher {
+            id: text(&granted.body["found"]["voucher"]),
+            face: fen(&granted.body["found"]["issued"]["face"]),
+            entry: granted.body["seq"].as_u64().unwrap(),
+        }
+    }
+
+    /// An offer of metered GPU time.
+    pub(super) fn offer(&self, price_fen: i64) -> String {
+        let asked = json!({
+            "site": self.site, "gpu_model": MODEL, "billing": "metered", "price_fen": price_fen,
+        });
+        let offer = self.provider.client.done("/v1/offers", &asked);
+        text(&offer["found"]["offer"])
+    }
+
+    /// The buyer orders of the provider.
+    pub(super) fn order(&self, segments: &Value, claims: &Value, contract: Option<&Value>) -> Deal {
+        let mut asked =
+            json!({ "seller": self.provider.party, "segments": segments, "claims": claims });
+        if let Some(contract) = contract {
+            asked["contract"] = contract.clone();
+        }
+        let placed = self.buyer.client.done("/v1/orders", &asked);
+        Deal {
+            id: text(&placed["found"]["order"]).parse().unwrap(),
+            entry: placed["seq"].as_u64().unwrap(),
+        }
+    }
+
+    /// Sends the next receipt of an order, once its period is over; returns what was found.
+    pub(super) fn used(&mut self, order: OrderId, usage: &Usage) -> Receipted {
+        let answer = self.try_use(order, usage);
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        Receipted(answer.body)
+    }
+
+    /// Sends it, whatever the answer; the chain goes on where it was accepted.
+    pub(super) fn try_use(&mut self, order: OrderId, usage: &Usage) -> Answer {
+        let end = time(usage.start).after(usage.seconds);
+        let now = self.exchange.clock.now().unwrap();
+        self.exchange
+            .clock
+            .advance((end.unix() - now.unix()).max(0));
+        let chain = self.chains.entry(order).or_default();
+        let seq = chain.next;
+        let claims = ComputeUsage {
+            iss: PartyId::parse(&self.provider.party).unwrap(),
+            aud: ORIGIN.to_owned(),
+            sub: order,
+            seq,
+            prev: chain.prev,
+            jti: Jti { order, seq },
+            iat: self.exchange.clock.now().unwrap(),
+            kind: usage.corrects.map_or(Kind::Usage, |_| Kind::Correction),
+            corrects: usage.corrects.map(|seq| Jti { order, seq }),
+            site: self.site,
+            gpu_model: GpuModel::parse(MODEL).unwrap(),
+            gpu_count: usage.cards,
+            start: time(usage.start),
+            end,
+            gpu_seconds: GpuSeconds::new(usage.gpu_seconds).unwrap(),
+            jobs: vec![Job {
+                run: format!("slurm:{order}/{seq}"),
+                state: "COMPLETED".to_owned(),
+                gpu_seconds: GpuSeconds::new(usage.gpu_seconds).unwrap(),
+            }],
+            inputs: usage.inputs.clone(),
+            export: None,
+            energy_wh: None,
+            util_bp: None,
+            devices: None,
+        };
+        let jws = receipt::sign(&claims, &self.signer);
+        let jose = [("content-type", "application/jose")];
+        let answer = self.provider.client.send("/v1/receipts", &jws, &jose);
+        if answer.status == 201 {
+            *chain = Chain {
+                next: seq + 1,
+                prev: Some(Sha256Hash::of(jws.as_bytes())),
+            };
+        }
+        answer
+    }
+
+    /// Closes a period of a party.
+    pub(super) fn close_period(&self, party: &Member, period: &str) -> Value {
+        let asked = json!({ "party": party.party, "period": period });
+        self.finance.done("/v1/statements", &asked)["found"]["period_closed"].take()
+    }
+
+    /// Pays a party from a fund: instructed, and the bank has paid. Returns the amount.
+    pub(super) fn pay(&self, fund: &str, party: &Member) -> i64 {
+        let file = DocumentDigest::of(fund.as_bytes());
+        let asked = json!({ "fund": fund, "parties": [party.party], "file": file });
+        let instructed = self.finance.done("/v1/payouts", &asked)["found"].take();
+        let batch = json!({ "batch": instructed["batch"] });
+        let before = self.fen(&format!("paid/{}/{fund}", party.party));
+        self.finance.done("/v1/payouts/execute", &batch);
+        self.fen(&format!("paid/{}/{fund}", party.party)) - before
+    }
+
+    /// What stands in an account.
+    pub(super) fn fen(&self, account: &str) -> i64 {
+        let fund = Account::parse(account).unwrap().fund().clone();
+        let path = format!("/v1/funds/{fund}/trial-balance?limit=1000");
+        let page = self.funder.client.get(&path);
+        assert_eq!((page.status, &page.body["sum"]), (200, &json!(0)));
+        let mut items = page.body["items"].as_array().unwrap().iter();
+        let item = items.find(|item| item["account"] == account);
+        item.map_or(0, |item| fen(&item["fen"]))
+    }
+
+    /// Insists on balances.
+    pub(super) fn stands(&self, balances: &[(String, i64)]) {
+        for (account, expected) in balances {
+            assert_eq!(self.fen(account), *expected, "{account}");
+        }
+    }
+
+    /// The counters that an entry moved.
+    pub(super) fn counters(&self, entry: u64) -> BTreeMap<String, i64> {
+        let path = format!("/v1/entries/{entry}");
+        let entry = self.regulator.client.get(&path).body["entry"].take();
+        let moved = entry["counters"].as_array().unwrap().iter();
+        moved
+            .map(|counter| (text(&counter[0]), fen(&counter[1])))
+            .collect()
+    }
+
+    /// Stops, so that all is published, and audits the trail's files.
+    pub(super) fn audit(mut self) {
+        self.exchange.stop();
+        let data = self.exchange.data();
+        let policy = Policy::parse(&fs::read(data.join("policy.txt")).unwrap()).unwrap();
+        let mut files = Objects::folder(&data.join("trail")).unwrap();
+        let report = audit(&mut files, &policy, Depth::Decisions).unwrap();
+        assert_eq!(report.differences, []);
+        assert_eq!(report.verdict, Verdict::Agree);
+        assert_eq!(report.decided, report.entries);
+    }
+}
+
+/// An order as placed.
+#[derive(Clone, Copy)]
+pub(super) struct Deal {
+    pub(super) id: OrderId,
+    pub(super) entry: u64,
+}
+
+/// What became of a receipt, or of another act on an order.
+pub(super) struct Receipted(pub(super) Value);
+
+impl Receipted {
+    /// By how much each claim was granted more.
+    pub(super) fn deltas(&self) -> Vec<i64> {
+        self.of("delta")
+    }
+
+    /// One member of each claim as stated.
+    pub(super) fn of(&self, member: &str) -> Vec<i64> {
+        let claims = self.0["found"]["stated"]["claims"].as_array();
+        let claims = claims.unwrap().iter();
+        claims.map(|claim| fen(&claim[member])).collect()
+    }
+
+    pub(super) fn entry(&self) -> u64 {
+        self.0["seq"].as_u64().unwrap()
+    }
+}
+
+/// A contract over so much, for 2026.
+pub(super) fn contract(name: &str, fen: i64) -> Value {
+    json!({
+        "digest": DocumentDigest::of(name.as_bytes()), "fen": fen,
+        "signed_on": "2025-12-15", "from": "2026-01-01", "to": "2026-12-31",
+    })
+}
+
+/// The text of an example's file.
+pub(super) fn example(name: &str) -> String {
+    fs::read_to_string(format!("{EXAMPLES}/{name}.toml")).unwrap()
+}
+
+pub(super) fn fen(value: &Value) -> i64 {
+    value.as_i64().unwrap()
+}
+
+pub(super) fn time(text: &str) -> Timestamp {
+    Timestamp::parse(text).unwrap()
+}
+
+fn open_site(exchange: &Exchange, provider: &Member, (cards, shared): (u32, u32)) -> SiteId {
+    let signer = Signer::from_seed(&[2; 32]);
+    register_key(exchange, provider, KeyUse::Capacity, &signer);
+    let asked = json!({
+        "provider": provider.party, "region": "640500", "capacity_kid": signer.public().kid(),
+        "hardware": [{ "gpu_model": MODEL, "gpus": cards }],
+    });
+    let site = provider.client.done("/v1/sites", &asked);
+    let site = SiteId::parse(&text(&site["found"]["site"])).unwrap();
+    let from = exchange.clock.now().unwrap();
+    let share = CapacityShare {
+        aud: ORIGIN.to_owned(),
+        site,
+        gpu_model: GpuModel::parse(MODEL).unwrap(),
+        gpus: shared,
+        from,
+        to: from.after(3 * 365 * 24 * HOUR),
+    };
+    let share = json!({ "jws": receipt::sign(&share, &signer) });
+    provider.client.done("/v1/capacity-shares", &share);
+    site
+}

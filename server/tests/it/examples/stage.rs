@@ -10,7 +10,7 @@ use verifier::ledger::Account;
 use verifier::money::GpuSeconds;
 use verifier::receipt::{self, CapacityShare, ComputeUsage, Job, Jti, KeyUse, Kind};
 use verifier::signature::Signer;
-use verifier::time::Timestamp;
+use verifier::time::{Timestamp, UtcOffset};
 use verifier::trail::policy::Policy;
 
 use crate::support::{Answer, Client, Database, Exchange, Member, ORIGIN, register_key, text};
@@ -142,11 +142,17 @@ impl Stage {
         self.office.client.done("/v1/programmes", &enact);
     }
 
-    /// Records what the office knows of a party.
+    /// Records what the office knows of a party from today on.
     pub(super) fn fact(&self, party: &Member, name: &str, value: &Value) {
+        let today = self
+            .exchange
+            .clock
+            .now()
+            .unwrap()
+            .local_day(UtcOffset::CHINA);
         let subject = format!("party/{}", party.party);
         let asked =
-            json!({ "subject": subject, "name": name, "value": value, "valid_from": "2025-01-01" });
+            json!({ "subject": subject, "name": name, "value": value, "valid_from": today });
         self.office.client.done("/v1/facts", &asked);
     }
 

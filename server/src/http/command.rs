@@ -194,9 +194,9 @@ pub(super) fn cmd(party: PartyId, key: &str) -> Sha256Hash {
 /// The name of a request: SHA-256(method ‖ SP ‖ path ‖ 0x0A ‖ body) (DESIGN §4.6).
 #[must_use]
 pub fn req(method: &str, path: &str, body: &[u8]) -> Sha256Hash {
-    let head = format!("{method} {path}\n");
+    let line = format!("{method} {path}\n");
     let digest = Sha256::new()
-        .chain_update(head.as_bytes())
+        .chain_update(line.as_bytes())
         .chain_update(body);
     Sha256Hash::new(digest.finalize().into())
 }

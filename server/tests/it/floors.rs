@@ -43,7 +43,7 @@ fn offenders(folder: &str, excused: &[&str], words: &[&str]) -> Vec<String> {
     let mut lines = Vec::new();
     for (path, text) in sources(folder) {
         let name = name(&path);
-        if excused.iter().any(|start| name.starts_with(start)) {
+        if name.ends_with("/tests.rs") || excused.iter().any(|start| name.starts_with(start)) {
             continue;
         }
         for (number, line) in code(&text) {
@@ -77,7 +77,12 @@ fn the_verifier_has_no_clock_no_files_no_randomness_no_hash_order() {
         "f32",
     ];
     // Strict JSON must name `f64` to refuse it; the command reads the files that the library does not.
-    let excused = ["verifier/src/bin/", "verifier/src/json.rs"];
+    let excused = [
+        "verifier/src/bin/",
+        "verifier/src/json.rs",
+        // Tests, as `tests.rs` everywhere.
+        "verifier/src/settlement/scenarios.rs",
+    ];
     assert_none(
         &offenders("verifier/src", &excused, &words),
         "the verifier is pure",
@@ -86,7 +91,7 @@ fn the_verifier_has_no_clock_no_files_no_randomness_no_hash_order() {
 
 #[test]
 fn sql_lives_in_the_store_alone() {
-    let words = ["diesel::", "use diesel", "sql_query", "schema::"];
+    let words = ["diesel::", "use diesel", "sql_query", "store::schema"];
     let excused = ["server/src/store.rs", "server/src/store/"];
     assert_none(
         &offenders("server/src", &excused, &words),

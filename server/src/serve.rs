@@ -369,10 +369,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         return Err(fault);
     }
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
-    handle.pause().await;
-    let _late = tokio::time::timeout(GRACE, under_way.wait_for(|count| *count == 0)).await;
-    tokio::time::sleep(LEAVE).await;
-    handle.stop(false).await;
+    drain(&handle, &mut under_way).await;
     timers.abort();
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
@@ -381,6 +378,14 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     projector.await.map_err(|_| Fault::Thread("projector"))??;
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// Takes no more connections, waits for the requests under way, and lets their answers leave.
+async fn drain(handle: &ServerHandle, under_way: &mut watch::Receiver<usize>) {
+    handle.pause().await;
+    let _late = tokio::time::timeout(GRACE, under_way.wait_for(|count| *count == 0)).await;
+    tokio::time::sleep(LEAVE).await;
+    handle.stop(false).await;
 }
 
 fn ended(thread: JoinHandle<Result<(), sequencer::Fault>>) -> Result<(), Fault> {

@@ -1,7 +1,8 @@
 //! The worked examples of PROGRAMMES §3 over HTTP: their programme files, their numbers, to the fen.
 //!
-//! Cards cost 3 600 fen an hour, so that a GPU-second costs a fen, wherever an example names charges and no price. The
-//! amounts are those of `fixtures/vectors/scenarios`. W8 needs a procedure and W13's third share another exchange.
+//! Where an example names charges and no price, cards cost 3,600 fen an hour: a GPU-second costs a fen. The amounts are those
+//! of `fixtures/vectors/scenarios`. Two parts cannot run here: W8 needs a procedure that the exchange does not run, and W13's
+//! third share is another exchange's.
 
 mod capacity;
 mod contract;
@@ -9,3 +10,4 @@ mod data;
 mod metered;
 mod paid;
 mod stage;
+mod usage;

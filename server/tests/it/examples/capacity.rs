@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::stage::{MODEL, Stage, Usage};
+use super::stage::{MODEL, Stage};
+use super::usage::Usage;
 use crate::support::Database;
 
 on_both!(w13_an_hour_is_used_up_to_its_last_gpu_second);

@@ -1,9 +1,11 @@
 //! Amounts of contracts, invoices and payments: tiers, years, the higher of, days, bands (W1, W2, W5, W6, W10).
 
-use serde_json::{Value, json};
+use serde_json::json;
+use std::collections::BTreeMap;
 use verifier::id::DocumentDigest;
 
-use super::stage::{Deal, Receipted, Stage, contract, fen};
+use super::stage::{Deal, Stage, contract, example};
+use super::usage::Receipted;
 use crate::support::{Database, Member};
 
 on_both!(
@@ -11,6 +13,7 @@ on_both!(
     w2_a_year_is_local_and_counts_issue_and_redemption_apart,
     w5_the_higher_amount_is_given_once_and_under_the_years_cap,
     w6_days_are_prorated_and_truncated_as_published,
+    w6_another_reading_of_the_text_gives_another_amount,
     w10_bands_apply_to_their_part_or_to_the_whole,
 );
 
@@ -58,10 +61,6 @@ fn state(stage: &Stage, order: Deal, kind: &str, amount: i64) -> Receipted {
     Receipted(stage.buyer.client.done("/v1/evidence", &asked))
 }
 
-fn closed(found: &Value) -> (i64, i64) {
-    (fen(&found["amount"]), fen(&found["kept"]))
-}
-
 fn w2_a_year_is_local_and_counts_issue_and_redemption_apart(database: &Database) {
     let stage = Stage::open(database, "2025-12-20T02:00:00Z");
     stage.fund("w2-bj", "bj-finance");
@@ -97,8 +96,13 @@ fn w2_a_year_is_local_and_counts_issue_and_redemption_apart(database: &Database)
     ]);
     // What the yearly limit leaves of 240,000,000 is paid; the rest waits for the next local year.
     stage.on("2026-03-20T00:00:00Z");
-    let period = || closed(&stage.close_period(&stage.buyer, "2026-02"));
-    assert_eq!(period(), (200_000_000, 40_000_000));
+    let period = |amount: i64, kept: i64| {
+        let closed = stage.close_period(&stage.buyer, "2026-02");
+        assert_eq!((closed.amount, closed.kept), (amount, kept));
+        stage.counters(closed.entry)
+    };
+    let first = period(200_000_000, 40_000_000);
+    assert_eq!(first[&count(2026, "redeemed")], 200_000_000);
     let earned = format!("earned/w2-calendar-year/{buyer}/w2-bj/2026-02");
     stage.stands(&[
         (earned.clone(), 40_000_000),
@@ -106,9 +110,10 @@ fn w2_a_year_is_local_and_counts_issue_and_redemption_apart(database: &Database)
     ]);
     assert_eq!(stage.pay("w2-bj", &stage.buyer), 200_000_000);
     stage.on("2026-12-31T15:59:59Z");
-    assert_eq!(period(), (0, 40_000_000));
+    assert_eq!(period(0, 40_000_000), BTreeMap::new());
     stage.on("2026-12-31T16:00:00Z");
-    assert_eq!(period(), (40_000_000, 0));
+    let rest = period(40_000_000, 0);
+    assert_eq!(rest[&count(2027, "redeemed")], 40_000_000);
     assert_eq!(stage.pay("w2-bj", &stage.buyer), 40_000_000);
     stage.stands(&[(earned, 0), (format!("paid/{buyer}/w2-bj"), 240_000_000)]);
     stage.audit();
@@ -136,19 +141,39 @@ fn w5_the_higher_amount_is_given_once_and_under_the_years_cap(database: &Databas
 }
 
 fn w6_days_are_prorated_and_truncated_as_published(database: &Database) {
+    // 305 of 729 days are 8,367,600; 30 % of them, in whole yuan.
+    w6(database, &[(example("w6-proration"), 2_510_200)]);
+}
+
+fn w6_another_reading_of_the_text_gives_another_amount(database: &Database) {
+    let text = example("w6-proration");
+    let (unrounded, _) = text.split_once("rounding").unwrap();
+    let readings = [
+        (unrounded.to_owned(), 2_510_287),
+        (text.replace("exclusive_end", "inclusive"), 2_515_000),
+        (text.replace("\"floor\"", "\"half_up\""), 2_510_300),
+    ];
+    w6(database, &readings);
+}
+
+/// 200,000 yuan are paid under a contract of two years, of which ten months count; each reading is a programme.
+fn w6(database: &Database, readings: &[(String, i64)]) {
     let stage = Stage::open(database, "2026-01-05T00:00:00Z");
     stage.fund("w6-nn", "nn-finance");
-    stage.enact("w6-proration");
     let mut two_years = contract("w6", 20_000_000);
     two_years["signed_on"] = json!("2024-12-20");
     two_years["from"] = json!("2025-01-01");
-    let claims = json!([{ "programme": "w6-proration" }]);
-    let order = stage.order(&json!([]), &claims, Some(&two_years));
-    // 305 of 729 days are 8,367,600; 30 % of them, in whole yuan.
-    let paid = state(&stage, order, "payment", 20_000_000);
-    assert_eq!(paid.deltas(), [2_510_200]);
-    let earned = format!("earned/w6-proration/{}/w6-nn/2026-01", stage.buyer.party);
-    stage.stands(&[(earned, 2_510_200)]);
+    for (number, (text, expected)) in readings.iter().enumerate() {
+        let programme = format!("w6-proration-{number}");
+        stage.enact_text(&text.replace("w6-proration", &programme));
+        let claims = json!([{ "programme": programme }]);
+        let order = stage.order(&json!([]), &claims, Some(&two_years));
+        let paid = state(&stage, order, "payment", 20_000_000);
+        assert_eq!(paid.deltas(), [*expected]);
+        let party = &stage.buyer.party;
+        let earned = format!("earned/{programme}/{party}/w6-nn/2026-01");
+        stage.stands(&[(earned, *expected)]);
+    }
     stage.audit();
 }
 

@@ -5,7 +5,8 @@ use verifier::id::{DatasetId, DocumentDigest, OrderId, PartyId, Sha256Hash};
 use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
 use verifier::signature::Signer;
 
-use super::stage::{FEN_A_SECOND, Receipted, Stage, Usage, contract};
+use super::stage::{FEN_A_SECOND, Stage, contract};
+use super::usage::{Receipted, Usage};
 use crate::support::{Database, Member, ORIGIN, register_key, text};
 
 on_both!(

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 use verifier::id::OrderId;
 
-use super::stage::{FEN_A_SECOND, MODEL, Receipted, Stage, Usage, contract, fen};
+use super::stage::{FEN_A_SECOND, MODEL, Stage, contract, fen};
+use super::usage::{Receipted, Usage};
 use crate::support::Database;
 
 on_both!(

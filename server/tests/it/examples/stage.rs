@@ -5,14 +5,14 @@ use server::objects::Objects;
 use std::collections::BTreeMap;
 use std::fs;
 use verifier::audit::{Depth, Verdict, audit};
-use verifier::id::{DocumentDigest, GpuModel, OrderId, PartyId, Sha256Hash, SiteId};
+use verifier::id::{DocumentDigest, GpuModel, OrderId, SiteId};
 use verifier::ledger::Account;
-use verifier::money::GpuSeconds;
-use verifier::receipt::{self, CapacityShare, ComputeUsage, Job, Jti, KeyUse, Kind};
+use verifier::receipt::{self, CapacityShare, KeyUse};
 use verifier::signature::Signer;
 use verifier::time::{Timestamp, UtcOffset};
 use verifier::trail::policy::Policy;
 
+use super::usage::Chain;
 use crate::support::{Answer, Client, Database, Exchange, Member, ORIGIN, register_key, text};
 
 const EXAMPLES: &str = concat!(
@@ -22,7 +22,7 @@ const EXAMPLES: &str = concat!(
 pub(super) const MODEL: &str = "nvidia-h100-sxm";
 /// Enough for the 100,000,001 GPU-seconds that W4 uses in one hour.
 const CARDS: u32 = 30_000;
-const HOUR: i64 = 3_600;
+pub(super) const HOUR: i64 = 3_600;
 /// A fen a GPU-second.
 pub(super) const FEN_A_SECOND: i64 = 3_600;
 /// Ten million yuan in each fund.
@@ -38,15 +38,8 @@ pub(super) struct Stage {
     pub(super) provider: Member,
     pub(super) buyer: Member,
     pub(super) site: SiteId,
-    signer: Signer,
-    chains: BTreeMap<OrderId, Chain>,
-}
-
-/// The end of the receipts of one order.
-#[derive(Default)]
-struct Chain {
-    next: u32,
-    prev: Option<Sha256Hash>,
+    pub(super) signer: Signer,
+    pub(super) chains: BTreeMap<OrderId, Chain>,
 }
 
 /// A voucher as granted.
@@ -55,37 +48,6 @@ pub(super) struct Voucher {
     pub(super) face: i64,
     /// The entry that issued it.
     pub(super) entry: u64,
-}
-
-/// What a receipt says was used.
-#[derive(Clone)]
-pub(super) struct Usage {
-    pub(super) start: &'static str,
-    pub(super) seconds: i64,
-    pub(super) cards: u32,
-    pub(super) gpu_seconds: i64,
-    pub(super) corrects: Option<u32>,
-    pub(super) inputs: Option<Vec<DocumentDigest>>,
-}
-
-impl Usage {
-    /// So many GPU-seconds in the hour from `start`, on as many cards as that takes.
-    pub(super) fn hour(start: &'static str, gpu_seconds: i64) -> Self {
-        Self {
-            start,
-            seconds: HOUR,
-            cards: u32::try_from(gpu_seconds / HOUR + 1).unwrap(),
-            gpu_seconds,
-            corrects: None,
-            inputs: None,
-        }
-    }
-
-    /// It replaces receipt `seq` of the same order.
-    pub(super) fn correcting(mut self, seq: u32) -> Self {
-        self.corrects = Some(seq);
-        self
-    }
 }
 
 impl Stage {
@@ -206,65 +168,17 @@ impl Stage {
         }
     }
 
-    /// Sends the next receipt of an order, once its period is over; returns what was found.
-    pub(super) fn used(&mut self, order: OrderId, usage: &Usage) -> Receipted {
-        let answer = self.try_use(order, usage);
-        assert_eq!(answer.status, 201, "{}", answer.text);
-        Receipted(answer.body)
-    }
-
-    /// Sends it, whatever the answer; the chain goes on where it was accepted.
-    pub(super) fn try_use(&mut self, order: OrderId, usage: &Usage) -> Answer {
-        let end = time(usage.start).after(usage.seconds);
-        let now = self.exchange.clock.now().unwrap();
-        self.exchange
-            .clock
-            .advance((end.unix() - now.unix()).max(0));
-        let chain = self.chains.entry(order).or_default();
-        let seq = chain.next;
-        let claims = ComputeUsage {
-            iss: PartyId::parse(&self.provider.party).unwrap(),
-            aud: ORIGIN.to_owned(),
-            sub: order,
-            seq,
-            prev: chain.prev,
-            jti: Jti { order, seq },
-            iat: self.exchange.clock.now().unwrap(),
-            kind: usage.corrects.map_or(Kind::Usage, |_| Kind::Correction),
-            corrects: usage.corrects.map(|seq| Jti { order, seq }),
-            site: self.site,
-            gpu_model: GpuModel::parse(MODEL).unwrap(),
-            gpu_count: usage.cards,
-            start: time(usage.start),
-            end,
-            gpu_seconds: GpuSeconds::new(usage.gpu_seconds).unwrap(),
-            jobs: vec![Job {
-                run: format!("slurm:{order}/{seq}"),
-                state: "COMPLETED".to_owned(),
-                gpu_seconds: GpuSeconds::new(usage.gpu_seconds).unwrap(),
-            }],
-            inputs: usage.inputs.clone(),
-            export: None,
-            energy_wh: None,
-            util_bp: None,
-            devices: None,
-        };
-        let jws = receipt::sign(&claims, &self.signer);
-        let jose = [("content-type", "application/jose")];
-        let answer = self.provider.client.send("/v1/receipts", &jws, &jose);
-        if answer.status == 201 {
-            *chain = Chain {
-                next: seq + 1,
-                prev: Some(Sha256Hash::of(jws.as_bytes())),
-            };
-        }
-        answer
-    }
-
     /// Closes a period of a party.
-    pub(super) fn close_period(&self, party: &Member, period: &str) -> Value {
+    pub(super) fn close_period(&self, party: &Member, period: &str) -> Closed {
         let asked = json!({ "party": party.party, "period": period });
-        self.finance.done("/v1/statements", &asked)["found"]["period_closed"].take()
+        let closed = self.finance.done("/v1/statements", &asked);
+        let found = &closed["found"]["period_closed"];
+        Closed {
+            entry: closed["seq"].as_u64().unwrap(),
+            amount: fen(&found["amount"]),
+            kept: fen(&found["kept"]),
+            netted: found["netted"][0]["owed"].as_i64().unwrap_or(0),
+        }
     }
 
     /// Pays a party from a fund: instructed, and the bank has paid. Returns the amount.
@@ -306,8 +220,9 @@ impl Stage {
             .collect()
     }
 
-    /// Stops, so that all is published, and audits the trail's files.
+    /// Stops, so that all is published, and audits the trail's files: they agree, also with what was served.
     pub(super) fn audit(mut self) {
+        let funds = self.exchange.nobody().get("/v1/funds?limit=1000").body["items"].take();
         self.exchange.stop();
         let data = self.exchange.data();
         let policy = Policy::parse(&fs::read(data.join("policy.txt")).unwrap()).unwrap();
@@ -316,6 +231,13 @@ impl Stage {
         assert_eq!(report.differences, []);
         assert_eq!(report.verdict, Verdict::Agree);
         assert_eq!(report.decided, report.entries);
+        let audited = report
+            .funds
+            .iter()
+            .map(|of| (of.fund.to_string(), json!(of.fen)));
+        let served = funds.as_array().unwrap().iter();
+        let served = served.map(|of| (text(&of["fund"]), of["balances"].clone()));
+        assert!(audited.eq(served), "{funds} {:?}", report.funds);
     }
 }
 
@@ -326,25 +248,15 @@ pub(super) struct Deal {
     pub(super) entry: u64,
 }
 
-/// What became of a receipt, or of another act on an order.
-pub(super) struct Receipted(pub(super) Value);
-
-impl Receipted {
-    /// By how much each claim was granted more.
-    pub(super) fn deltas(&self) -> Vec<i64> {
-        self.of("delta")
-    }
-
-    /// One member of each claim as stated.
-    pub(super) fn of(&self, member: &str) -> Vec<i64> {
-        let claims = self.0["found"]["stated"]["claims"].as_array();
-        let claims = claims.unwrap().iter();
-        claims.map(|claim| fen(&claim[member])).collect()
-    }
-
-    pub(super) fn entry(&self) -> u64 {
-        self.0["seq"].as_u64().unwrap()
-    }
+/// A period as closed.
+pub(super) struct Closed {
+    pub(super) entry: u64,
+    /// What became payable.
+    pub(super) amount: i64,
+    /// What stays earned.
+    pub(super) kept: i64,
+    /// What of it was netted with a debt, in the first fund where there was one.
+    pub(super) netted: i64,
 }
 
 /// A contract over so much, for 2026.

@@ -13,6 +13,8 @@ use crate::store::{Address, StoreFault};
 
 /// The origin of an exchange that nobody has named: fit for a trial, not for a city.
 const ORIGIN: &str = "localhost/quan";
+/// What is worth a line: ours, and only the warnings of the HTTP library.
+const LOG: &str = "info,actix_server=warn";
 /// Beyond this a settings file is not a settings file.
 const FILE_BYTES_MAX: u64 = 65_536;
 
@@ -52,7 +54,7 @@ pub struct Asked {
     /// Form of the log on standard error: text or json [default: text]
     #[arg(long, env = "QUAN_LOG_FORMAT", value_name = "FORMAT", value_enum)]
     pub log_format: Option<LogFormat>,
-    /// What is logged, e.g. info or warn,server=debug [default: info]
+    /// What is logged, e.g. warn,server=debug [default: info,actix_server=warn]
     #[arg(long, env = "QUAN_LOG", value_name = "FILTER")]
     pub log: Option<String>,
 }
@@ -187,7 +189,7 @@ impl Asked {
             )?,
             threads: within("threads", self.threads.unwrap_or(cores), 1, 256)?,
             log_format: self.log_format.unwrap_or(LogFormat::Text),
-            log: self.log.unwrap_or_else(|| "info".to_owned()),
+            log: self.log.unwrap_or_else(|| LOG.to_owned()),
         })
     }
 }

@@ -80,10 +80,8 @@ codes! {
     ProgrammeProvider = "programme.provider",
     ProgrammeRelated = "programme.related",
     ProgrammeStack = "programme.stack",
-    ProgrammeCap = "programme.cap",
     ProgrammeUnique = "programme.unique",
     ProgrammeManual = "programme.manual",
-    ListUnknown = "list.unknown",
     // Cases and vouchers.
     CaseUnknown = "case.unknown",
     CaseState = "case.state",

@@ -204,7 +204,6 @@ const fn status(code: Code) -> StatusCode {
         | Code::FactUnknown
         | Code::FundUnknown
         | Code::ProgrammeMissing
-        | Code::ListUnknown
         | Code::CaseUnknown
         | Code::VoucherUnknown
         | Code::SiteUnknown

@@ -291,3 +291,28 @@ fn pay(
 fn batch_state(sentence: &str, id: BatchId) -> Refusal {
     Refusal::new(Code::BatchState, sentence).with("batch", id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Salt;
+
+    #[test]
+    fn nothing_is_paid_where_the_party_owes_the_fund() {
+        let salt = Salt::new([1; 16]);
+        let (batch, party) = (BatchId::draw(&salt, 0, 0), PartyId::draw(&salt, 0, 0));
+        let fund = FundId::parse("city").unwrap();
+        let mut money = Money::new();
+        let fen = Fen::new(5).unwrap();
+        money
+            .balances
+            .insert(Account::Payable(party, fund.clone()), fen);
+        let paid = pay(&mut Draft::new(&money), batch, party, &fund);
+        assert_eq!(paid, Ok(fen));
+        money
+            .balances
+            .insert(Account::Owed(party, fund.clone()), fen);
+        let refused = pay(&mut Draft::new(&money), batch, party, &fund);
+        assert_eq!(refused.unwrap_err().code, Code::PayoutOwed);
+    }
+}

@@ -5,4 +5,5 @@ mod audit;
 mod command;
 mod golden;
 mod laws;
+mod refusals;
 mod story;

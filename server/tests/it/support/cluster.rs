@@ -22,6 +22,7 @@ const FOR_TESTS: &[&str] = &["-c", "fsync=off", "-c", "max_connections=200"];
 #[derive(Debug)]
 pub(crate) struct Cluster {
     port: u16,
+    #[allow(dead_code, reason = "the benches run pgbench from there")]
     programs: PathBuf,
 }
 
@@ -43,6 +44,7 @@ impl Cluster {
     }
 
     /// Where one of PostgreSQL's own programs lies.
+    #[allow(dead_code, reason = "the benches run pgbench")]
     pub(crate) fn program(&self, name: &str) -> PathBuf {
         self.programs.join(name)
     }

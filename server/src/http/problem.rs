@@ -250,7 +250,6 @@ const fn status(code: Code) -> StatusCode {
         | Code::ProgrammeProvider
         | Code::ProgrammeRelated
         | Code::ProgrammeStack
-        | Code::ProgrammeCap
         | Code::ProgrammeUnique
         | Code::ProgrammeManual
         | Code::CaseFourEyes

@@ -107,13 +107,16 @@ impl Projector {
     }
 
     /// Steps when entries are committed, until `stop` says so, and to the log's end then. Faults are logged and tried again.
+    /// # Errors
+    /// [`StoreFault::Inconsistent`] where a step panicked.
     pub async fn run(
         mut self,
         mut committed: watch::Receiver<u64>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), StoreFault> {
         loop {
-            let stopping = *stop.borrow_and_update();
+            // A sender that is gone cannot stop us later: stop now.
+            let stopping = *stop.borrow_and_update() || stop.has_changed().is_err();
             committed.borrow_and_update();
             let stepped = tokio::task::spawn_blocking(move || {
                 let outcome = self.catch_up();
@@ -138,16 +141,16 @@ impl Projector {
                 }
             };
             tokio::select! {
-                // The sequencer is gone: what it committed last is still to be written, then `stop` comes.
+                // With the sequencer gone nothing is committed any more: only `stop` can come.
                 changed = committed.changed() => if changed.is_err() {
-                    let _told = stop.wait_for(|stop| *stop).await;
+                    let _told = stop.changed().await;
                     continue;
                 },
-                changed = stop.changed() => if changed.is_err() { return Ok(()) } else { continue },
+                _told = stop.changed() => continue,
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
-                changed = stop.changed() => if changed.is_err() { return Ok(()) },
+                _told = stop.changed() => {}
             }
         }
     }
@@ -168,32 +171,33 @@ impl Connections {
         }
         let log = &mut self.log;
         // DURABLE: rows and cursor together. A crash before the commit leaves both as they were.
-        let size = self.rows.transaction(|tx| {
-            // Another server may have moved it meanwhile: then there is less to do, or nothing.
-            let mut cursor = project::lock_cursor(tx)?;
-            let end = size.min(cursor.size.saturating_add(BATCH_MAX));
-            let mut batch = Batch::default();
-            while cursor.size < end {
-                let stored = log::entries(log, cursor.size..end)?;
-                let Some(last) = stored.last() else {
-                    let sentence = format!("entry {} is missing", cursor.size);
-                    return Err(StoreFault::Inconsistent(sentence));
-                };
-                cursor = Cursor {
-                    size: last.seq.saturating_add(1),
-                    last: Some(leaf(&last.bytes)),
-                };
-                let entries = stored.iter().map(named).collect::<Result<Vec<_>, _>>()?;
-                batch.load(tx, &entries)?;
-                entries
-                    .into_iter()
-                    .try_for_each(|named| batch.take(named))?;
-            }
-            project::write(tx, &batch.changed(), &cursor)?;
-            Ok::<_, StoreFault>(cursor.size)
-        })?;
+        let size = self.rows.transaction(|tx| project_next(log, tx, size))?;
         Ok((Step::Projected(size), size))
     }
+}
+
+/// Writes the next batch of the `size` entries that the log has, and says how many entries the rows hold then.
+fn project_next(log: &mut Db, tx: &mut Db, size: u64) -> Result<u64, StoreFault> {
+    // Another server may have moved it meanwhile: then there is less to do, or nothing.
+    let mut cursor = project::lock_cursor(tx)?;
+    let end = size.min(cursor.size.saturating_add(BATCH_MAX));
+    let mut batch = Batch::default();
+    while cursor.size < end {
+        let stored = log::entries(log, cursor.size..end)?;
+        let missing = || StoreFault::Inconsistent(format!("entry {} is missing", cursor.size));
+        let last = stored.last().ok_or_else(missing)?;
+        cursor = Cursor {
+            size: last.seq.saturating_add(1),
+            last: Some(leaf(&last.bytes)),
+        };
+        let entries = stored.iter().map(named).collect::<Result<Vec<_>, _>>()?;
+        batch.load(tx, &entries)?;
+        entries
+            .into_iter()
+            .try_for_each(|named| batch.take(named))?;
+    }
+    project::write(tx, &batch.rows(), &cursor)?;
+    Ok(cursor.size)
 }
 
 /// Reads an entry, with what it names.

@@ -338,7 +338,6 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     let (stop_following, stopped_following) = watch::channel(false);
     let (server, handle) = match listen(shared, bucket) {
         Ok((server, handle, address)) => {
-            tracing::info!(%address, "serving");
             let _heard = tell.send(Ok(address));
             (server, handle)
         }
@@ -419,6 +418,7 @@ fn listen(
         .disable_signals()
         .bind(address)?;
     let address = bound.addrs().first().copied().unwrap_or(address);
+    tracing::info!(%address, "serving");
     let server = bound.run();
     let handle = server.handle();
     Ok((server, handle, address))

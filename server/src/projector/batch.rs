@@ -10,7 +10,7 @@ use verifier::money::Fen;
 
 use super::objects;
 use crate::store::project::{
-    self, BalanceRow, CaseRow, Changed, EntryRow, LinkRow, OrderRow, VoucherRow,
+    self, BalanceRow, CaseRow, EntryRow, LinkRow, OrderRow, Rows, VoucherRow,
 };
 use crate::store::{Db, StoreFault};
 
@@ -74,8 +74,8 @@ impl Batch {
     }
 
     /// What is to be written, sorted by key.
-    pub(super) fn changed(self) -> Changed {
-        Changed {
+    pub(super) fn rows(self) -> Rows {
+        Rows {
             entries: self.entries,
             links: self.links.into_iter().collect(),
             balances: self.balances.into_values().collect(),
@@ -87,22 +87,25 @@ impl Batch {
 
     /// Both sides of an order find what concerns it, also where an entry names neither.
     fn entry_row(&mut self, entry: &Entry, seq: i64, mut objects: BTreeSet<String>) {
-        let sides: Vec<String> = objects
-            .iter()
-            .filter_map(|object| self.orders.get(object))
-            .flat_map(|order| [order.buyer.clone(), order.seller.clone()])
-            .collect();
+        let named = objects.iter().filter_map(|object| self.orders.get(object));
+        let orders: Vec<OrderRow> = named.cloned().collect();
+        let only_order = match orders.as_slice() {
+            [order] => Some(order.id.clone()),
+            _ => None,
+        };
+        let sides = orders
+            .into_iter()
+            .flat_map(|order| [order.buyer, order.seller]);
         objects.extend(sides);
         let receipt = objects::receipt(entry);
         let link = receipt.and_then(|receipt| receipt.claims().link());
         let order = entry.found.order.or_else(|| link.map(|link| link.sub));
-        let order = order.or_else(|| ended_order(&entry.asked));
         self.entries.push(EntryRow {
             seq,
             at: entry.at.unix(),
             kind: entry.asked.kind().as_str().to_owned(),
             party: entry.by.to_string(),
-            order_id: order.map(|order| order.to_string()),
+            order_id: order.map(|order| order.to_string()).or(only_order),
             receipt: link.map(|link| link.jti.to_string()),
         });
         let links = objects.into_iter().map(|object| LinkRow { object, seq });
@@ -306,20 +309,6 @@ impl Batch {
             return Err(missing(&id));
         };
         self.issue(entry, &programme, holder, seq)
-    }
-}
-
-/// The order that a command names by itself.
-fn ended_order(asked: &Command) -> Option<OrderId> {
-    match asked {
-        Command::AmendOrder(asked) => Some(asked.order),
-        Command::CancelOrder(asked) => Some(asked.order),
-        Command::CloseOrder(asked) => Some(asked.order),
-        Command::ExpireOrder(asked) => Some(asked.order),
-        Command::DeemAcceptance(asked) => Some(asked.order),
-        Command::RecordEvidence(asked) => Some(asked.order),
-        Command::MakeClawback(asked) => Some(asked.order),
-        _ => None,
     }
 }
 

@@ -31,6 +31,10 @@ pub(super) fn objects(entry: &Entry, bytes: &[u8]) -> serde_json::Result<BTreeSe
 }
 
 /// The receipt that an entry embeds.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other command embeds no receipt"
+)]
 pub(super) fn receipt(entry: &Entry) -> Option<&Receipt> {
     match &entry.asked {
         Command::AcceptReceipt(asked) => Some(asked.jws.receipt()),
@@ -52,7 +56,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
 }
 
 /// Whether a text is an object's name. Actors are none: who asked is the party.
-pub(super) fn is_object(text: &str) -> bool {
+fn is_object(text: &str) -> bool {
     let kind = text.split(['-', ':']).next().unwrap_or_default();
     match kind {
         PartyId::PREFIX => PartyId::parse(text).is_ok(),

@@ -35,7 +35,7 @@ pub struct Cursor {
 }
 
 /// One entry, for search.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Insertable, Queryable, Selectable)]
 #[diesel(table_name = book_entries, treat_none_as_default_value = false)]
 pub struct EntryRow {
     /// Its number.
@@ -63,7 +63,7 @@ pub struct LinkRow {
 }
 
 /// A balance. Written, `fen` is what is added to it.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Insertable, Queryable, Selectable)]
 #[diesel(table_name = book_balances, treat_none_as_default_value = false)]
 pub struct BalanceRow {
     /// The account's name.
@@ -79,7 +79,7 @@ pub struct BalanceRow {
 }
 
 /// An order.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Insertable, Queryable, Selectable)]
 #[diesel(table_name = book_orders, treat_none_as_default_value = false)]
 pub struct OrderRow {
     /// Its id.
@@ -107,7 +107,7 @@ pub struct OrderRow {
 }
 
 /// A voucher.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Insertable, Queryable, Selectable)]
 #[diesel(table_name = book_vouchers, treat_none_as_default_value = false)]
 pub struct VoucherRow {
     /// Its id.
@@ -133,7 +133,7 @@ pub struct VoucherRow {
 }
 
 /// A case.
-#[derive(Debug, Clone, PartialEq, Eq, Insertable, Queryable, Selectable)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Insertable, Queryable, Selectable)]
 #[diesel(table_name = book_cases, treat_none_as_default_value = false)]
 pub struct CaseRow {
     /// Its id.
@@ -154,20 +154,20 @@ pub struct CaseRow {
     pub ended_at: Option<i64>,
 }
 
-/// What a batch of entries changes, each row once, sorted by key.
-#[derive(Debug, Default)]
-pub struct Changed {
-    /// New.
+/// Rows of every table, each once, sorted by key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// One an entry.
     pub entries: Vec<EntryRow>,
-    /// New.
+    /// One an entry and object.
     pub links: Vec<LinkRow>,
-    /// What is added to balances.
+    /// One an account; written, what is added to it.
     pub balances: Vec<BalanceRow>,
-    /// As they are now.
+    /// One an order.
     pub orders: Vec<OrderRow>,
-    /// As they are now.
+    /// One a voucher.
     pub vouchers: Vec<VoucherRow>,
-    /// As they are now.
+    /// One a case.
     pub cases: Vec<CaseRow>,
 }
 
@@ -302,12 +302,12 @@ pub fn cases(tx: &mut Db, ids: &[String]) -> Result<Vec<CaseRow>, StoreFault> {
 /// Writes what a batch changes, and where the rows are then.
 /// # Errors
 /// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
-pub fn write(tx: &mut Db, changed: &Changed, to: &Cursor) -> Result<(), StoreFault> {
-    write_entries(tx, changed)?;
-    write_balances(tx, &changed.balances)?;
-    write_orders(tx, &changed.orders)?;
-    write_vouchers(tx, &changed.vouchers)?;
-    write_cases(tx, &changed.cases)?;
+pub fn write(tx: &mut Db, rows: &Rows, to: &Cursor) -> Result<(), StoreFault> {
+    write_entries(tx, rows)?;
+    write_balances(tx, &rows.balances)?;
+    write_orders(tx, &rows.orders)?;
+    write_vouchers(tx, &rows.vouchers)?;
+    write_cases(tx, &rows.cases)?;
     let last = to.last.map(|last| last.to_string()).unwrap_or_default();
     diesel::update(book_cursor::table.find(1))
         .set((
@@ -319,12 +319,12 @@ pub fn write(tx: &mut Db, changed: &Changed, to: &Cursor) -> Result<(), StoreFau
 }
 
 /// New rows only: the cursor, moved in the same transaction, keeps every entry from coming twice.
-fn write_entries(tx: &mut Db, changed: &Changed) -> QueryResult<()> {
-    for rows in changed.entries.chunks(ROWS_MAX) {
-        on_backend!(tx, conn => diesel::insert_into(book_entries::table).values(rows).execute(conn))?;
+fn write_entries(tx: &mut Db, rows: &Rows) -> QueryResult<()> {
+    for some in rows.entries.chunks(ROWS_MAX) {
+        on_backend!(tx, conn => diesel::insert_into(book_entries::table).values(some).execute(conn))?;
     }
-    for rows in changed.links.chunks(ROWS_MAX) {
-        on_backend!(tx, conn => diesel::insert_into(book_links::table).values(rows).execute(conn))?;
+    for some in rows.links.chunks(ROWS_MAX) {
+        on_backend!(tx, conn => diesel::insert_into(book_links::table).values(some).execute(conn))?;
     }
     Ok(())
 }
@@ -382,26 +382,22 @@ fn write_cases(tx: &mut Db, rows: &[CaseRow]) -> QueryResult<()> {
     Ok(())
 }
 
-/// Every row of every projection, in one order: two projections of one log are equal if these are.
+/// Every row: what a test compares with the book, and with the rows made again.
 /// # Errors
 /// [`StoreFault::Query`].
-pub fn everything(db: &mut Db) -> Result<Vec<String>, StoreFault> {
-    let mut all = Vec::new();
-    let mut add = |rows: Vec<String>| all.extend(rows);
-    add(shown(
-        book_entries::table
-            .order(book_entries::seq)
-            .load::<EntryRow>(db)?,
-    ));
-    add(shown(book_links::table.load::<LinkRow>(db)?));
-    add(shown(book_balances::table.load::<BalanceRow>(db)?));
-    add(shown(book_orders::table.load::<OrderRow>(db)?));
-    add(shown(book_vouchers::table.load::<VoucherRow>(db)?));
-    add(shown(book_cases::table.load::<CaseRow>(db)?));
-    all.sort_unstable();
-    Ok(all)
+pub fn everything(db: &mut Db) -> Result<Rows, StoreFault> {
+    Ok(Rows {
+        entries: book_entries::table.order(book_entries::seq).load(db)?,
+        links: sorted(book_links::table.load(db)?),
+        balances: sorted(book_balances::table.load(db)?),
+        orders: sorted(book_orders::table.load(db)?),
+        vouchers: sorted(book_vouchers::table.load(db)?),
+        cases: sorted(book_cases::table.load(db)?),
+    })
 }
 
-fn shown<R: std::fmt::Debug>(rows: Vec<R>) -> Vec<String> {
-    rows.iter().map(|row| format!("{row:?}")).collect()
+/// By key, which is the first member, in the order of bytes: a database may have another one.
+fn sorted<R: Ord>(mut rows: Vec<R>) -> Vec<R> {
+    rows.sort_unstable();
+    rows
 }

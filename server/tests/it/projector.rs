@@ -5,6 +5,7 @@ use server::projector::{Projector, Step};
 use server::store::log::{self, Head};
 use server::store::project::{self, Rows};
 use server::store::{Store, StoreFault};
+use std::process::Command;
 use std::sync::Arc;
 use verifier::book::Book;
 use verifier::book::entry::Entry;
@@ -168,6 +169,20 @@ fn rows_made_again_are_the_same_rows(database: &Database) {
     let store = self::store(database);
     catch_up(&mut Projector::open(Arc::clone(&store)).unwrap());
     assert_eq!(rows(&store), written);
+    // The same by the operator's command.
+    drop(store);
+    database.execute_on_lists("UPDATE book_orders SET receipts = 99");
+    let mut rebuild = Command::new(env!("CARGO_BIN_EXE_quan"));
+    rebuild.args(["rebuild", "--database", &database.url()]);
+    let done = rebuild.output().unwrap();
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert_eq!(said, format!("made again from {entries} entries\n"));
+    assert_eq!(rows(&self::store(database)), written);
 }
 
 fn the_projector_goes_on_from_its_cursor(database: &Database) {
@@ -271,13 +286,16 @@ fn an_entry_is_found_by_its_receipt_order_and_type(database: &Database) {
     assert_eq!(receipt.len(), 1);
     assert_eq!(receipt[0]["type"], "receipt.accepted");
     assert_eq!(receipt[0]["order"], order);
-    // Both sides of the order find it, a stranger does not.
+    // Both sides of the order find it and read it, a stranger does not.
     assert_eq!(
         found(&market.buyer.client, &format!("receipt={order}.1")),
         receipt
     );
     let stranger = market.exchange.member(&["buyer"]);
     assert!(found(&stranger.client, &format!("receipt={order}.1")).is_empty());
+    let entry = format!("/v1/entries/{}", receipt[0]["seq"]);
+    assert_eq!(market.buyer.client.get(&entry).status, 200);
+    assert_eq!(stranger.client.get(&entry).code(), "access.party");
     let kinds = format!("order={order}&kind=receipt.accepted");
     assert_eq!(found(&regulator.client, &kinds).len(), 3);
     let page = list(

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, programs};
 
 const DATABASE: &str = "peer";
 /// The words under which the peer is reported.
@@ -35,7 +35,7 @@ impl<'a> Peer<'a> {
     }
 
     fn pgbench(&self, arguments: &[&str]) -> Output {
-        let output = Command::new(self.0.program("pgbench"))
+        let output = Command::new(programs().join("pgbench"))
             .args(arguments)
             .arg(self.0.uri(DATABASE))
             .output()

@@ -22,8 +22,6 @@ const FOR_TESTS: &[&str] = &["-c", "fsync=off", "-c", "max_connections=200"];
 #[derive(Debug)]
 pub(crate) struct Cluster {
     port: u16,
-    #[allow(dead_code, reason = "the benches run pgbench from there")]
-    programs: PathBuf,
 }
 
 /// The cluster of this run.
@@ -41,12 +39,6 @@ impl Cluster {
     pub(crate) fn execute(&self, statement: &str) {
         let mut conn = PgConnection::establish(&self.uri("postgres")).unwrap();
         diesel::sql_query(statement).execute(&mut conn).unwrap();
-    }
-
-    /// Where one of PostgreSQL's own programs lies.
-    #[allow(dead_code, reason = "the benches run pgbench")]
-    pub(crate) fn program(&self, name: &str) -> PathBuf {
-        self.programs.join(name)
     }
 
     /// Starts one with settings of its own.
@@ -75,7 +67,6 @@ impl Cluster {
         let started = told.recv().expect("the thread says how it went");
         Self {
             port: started.expect("PostgreSQL starts"),
-            programs,
         }
     }
 }
@@ -161,7 +152,7 @@ fn run(command: &mut Command) {
 }
 
 /// The folder with the programs: the newest version under /usr/lib/postgresql, else from PATH.
-fn programs() -> PathBuf {
+pub(crate) fn programs() -> PathBuf {
     let versions = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()

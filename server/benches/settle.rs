@@ -78,10 +78,12 @@ fn main() {
 
 fn measure(database: &str, address: Option<String>, peer: &Peer<'_>, extent: &Extent) {
     let mut quan = Quan::start(address);
-    let per_round = extent.bulk + extent.single;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     let now = Timestamp::new(i64::try_from(now.unwrap().as_secs()).unwrap()).unwrap();
-    let per_order = (per_round * extent.rounds).div_ceil(ORDERS) + 2;
+    // Connections share the orders out unevenly: of those that have fewest, each gets the most receipts.
+    let most = |count: usize, connections| count.div_ceil(ORDERS / connections * connections) + 1;
+    let per_round = most(extent.bulk, BULK_CONNECTIONS) + most(extent.single, SINGLE_CONNECTIONS);
+    let per_order = per_round * extent.rounds;
     let mut market = Market::open(&mut quan, ORDERS, per_order, now);
     let (mut tps, mut bulk, mut single) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..extent.rounds {

@@ -121,7 +121,10 @@ impl Publisher {
                 self.publish(&mut db, &target)?;
                 Step::Published(target.size)
             }
-            None => Step::Idle,
+            None => {
+                self.mend(&mut db)?;
+                Step::Idle
+            }
         };
         self.copy_checkpoint(&mut db)?;
         self.db = Some(db);
@@ -169,6 +172,25 @@ impl Publisher {
         faults.around("publish", || {
             heads::advance_published(db, &row).map_err(Fault::from)
         })?;
+        Ok(())
+    }
+
+    /// With nothing new to publish, the first step looks whether what is published is still there: a folder that was
+    /// lost, or restored from an older copy, is put again.
+    fn mend(&mut self, db: &mut Db) -> Result<(), Fault> {
+        if self.growth.is_some() {
+            return Ok(());
+        }
+        let Some(published) = heads::published(db)? else {
+            return Ok(());
+        };
+        let mut growth = self.resume(db)?;
+        if growth.size().get() < published.size {
+            let signed = heads::signed_at(db, published.size)?
+                .ok_or_else(|| inconsistent(format!("{} was never signed", published.size)))?;
+            self.grow(db, &mut growth, &signed)?;
+        }
+        self.growth = Some(growth);
         Ok(())
     }
 

@@ -267,6 +267,19 @@ fn a_lost_tile_is_put_again_and_a_changed_one_is_an_alarm() {
 }
 
 #[test]
+fn a_lost_folder_is_put_again_by_the_next_start() {
+    let exchange = Exchange::new();
+    exchange.run(&[300], &Faults::none()).unwrap();
+    let root = check_trail(&exchange.trail(), 300);
+    fs::remove_dir_all(exchange.trail()).unwrap();
+    // Nothing is committed since: there is nothing to publish, and all the same everything is put.
+    let mut publisher = exchange.publisher(Faults::none()).unwrap();
+    assert_eq!(publisher.step().unwrap(), Step::Idle);
+    assert_eq!(check_trail(&exchange.trail(), 300), root);
+    assert!(exchange.trail().join(CHECKPOINT).exists());
+}
+
+#[test]
 fn an_operators_policy_is_kept_while_it_names_this_log() {
     let exchange = Exchange::new();
     let publisher = exchange.publisher(Faults::none()).unwrap();

@@ -266,6 +266,7 @@ pub const ROUTES: &[Route] = &[
     reads("/v1/me/owed", Sees::Party, me::owed, "What I am owed and when"),
     Route { method: Verb::Get, path: "/v1/orders", summary: "Orders: mine, or all for whoever sees all", does: Does::List(List::Orders) },
     Route { method: Verb::Get, path: "/v1/vouchers", summary: "Vouchers: mine, or all for whoever sees all", does: Does::List(List::Vouchers) },
+    Route { method: Verb::Get, path: "/v1/cases", summary: "Cases: mine, or all for whoever sees all", does: Does::List(List::Cases) },
     Route { method: Verb::Get, path: "/v1/entries", summary: "Search the trail by receipt, order, voucher, case, document, party or type", does: Does::List(List::Entries) },
     Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },

@@ -20,8 +20,8 @@ use super::access::{self, Caller, sees_all, store_fault};
 use super::entry::number;
 use super::problem::Problem;
 use super::read::{LIMIT, LIMIT_MAX, QUERY_BYTES_MAX, seen_in};
-use crate::store::project::{EntryRow, OrderRow, VoucherRow};
-use crate::store::read::{self, Entries, Found, Orders, Slice, VoucherState, Vouchers};
+use crate::store::project::{CaseRow, EntryRow, OrderRow, VoucherRow};
+use crate::store::read::{self, Cases, Entries, Found, Orders, Slice, VoucherState, Vouchers};
 use crate::store::{Db, StoreFault};
 
 /// What stands in a query beside the filters.
@@ -34,6 +34,8 @@ pub enum List {
     Orders,
     /// Vouchers that one holds; all for whoever sees all.
     Vouchers,
+    /// Cases that one opened; all for whoever sees all.
+    Cases,
     /// Entries that concern one; all for whoever sees all.
     Entries,
 }
@@ -44,6 +46,7 @@ impl List {
         match self {
             Self::Orders => &["party", "scheme", "standing"],
             Self::Vouchers => &["party", "programme", "state"],
+            Self::Cases => &["party", "programme", "standing"],
             Self::Entries => &[
                 "kind", "receipt", "order", "voucher", "case", "document", "party",
             ],
@@ -126,6 +129,7 @@ fn slice(query: &Query) -> Result<Slice, Refusal> {
 enum Asked {
     Orders(Orders),
     Vouchers(Vouchers),
+    Cases(Cases),
     Entries(Entries),
 }
 
@@ -146,6 +150,11 @@ impl Asked {
                     .and_then(|word| state(&word))
                     .map(|state| (state, now.unix())),
             }),
+            List::Cases => Self::Cases(Cases {
+                party,
+                programme: id(query, "programme", ProgrammeId::parse)?,
+                standing: word("standing", &["open", "approved", "denied", "withdrawn"])?,
+            }),
             List::Entries => Self::Entries(Entries {
                 kind: kind(query)?,
                 objects: objects(query, party)?,
@@ -163,6 +172,10 @@ impl Asked {
             Self::Vouchers(which) => {
                 let found = read::vouchers(db, which, slice)?;
                 page(found, limit, |row| row.issued_seq, |row| voucher(row, now))
+            }
+            Self::Cases(which) => {
+                let found = read::cases(db, which, slice)?;
+                page(found, limit, |row| row.opened_seq, case)
             }
             Self::Entries(which) => {
                 let found = read::entries(db, which, slice)?;
@@ -287,6 +300,14 @@ fn voucher(row: &VoucherRow, now: Timestamp) -> Value {
         "face_fen": row.face_fen, "free_fen": row.free_fen,
         "expires_at": row.expires_at.and_then(moment), "ended_at": row.ended_at.and_then(moment),
         "last_seq": row.last_seq,
+    })
+}
+
+fn case(row: &CaseRow) -> Value {
+    json!({
+        "case": row.id, "opened_seq": row.opened_seq, "opened_at": moment(row.opened_at),
+        "party": row.party, "programme": row.programme, "order": row.order_id,
+        "standing": row.standing, "ended_at": row.ended_at.and_then(moment),
     })
 }
 

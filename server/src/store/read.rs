@@ -5,8 +5,8 @@
 
 use diesel::prelude::*;
 
-use super::project::{self, EntryRow, OrderRow, VoucherRow};
-use super::schema::{book_entries, book_links, book_orders, book_vouchers};
+use super::project::{self, CaseRow, EntryRow, OrderRow, VoucherRow};
+use super::schema::{book_cases, book_entries, book_links, book_orders, book_vouchers};
 use super::{Db, StoreFault, signed};
 
 /// Which part of a list.
@@ -68,6 +68,17 @@ pub enum VoucherState {
     Expired,
     /// An entry ended it.
     Ended,
+}
+
+/// Which cases.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Cases {
+    /// Of this party.
+    pub party: Option<String>,
+    /// Applications under this programme.
+    pub programme: Option<String>,
+    /// `open`, `approved`, `denied` or `withdrawn`.
+    pub standing: Option<String>,
 }
 
 /// Which entries.
@@ -136,6 +147,28 @@ pub fn vouchers(
                 .filter(ended.is_null())
                 .filter(end.is_null().or(end.gt(at)));
         }
+    }
+    found(db, |tx| query.load(tx))
+}
+
+/// The cases, oldest first.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn cases(db: &mut Db, which: &Cases, slice: Slice) -> Result<Found<CaseRow>, StoreFault> {
+    let (after, limit) = slice.bounds()?;
+    let mut query = book_cases::table
+        .filter(book_cases::opened_seq.gt(after))
+        .order(book_cases::opened_seq)
+        .limit(limit)
+        .into_boxed();
+    if let Some(party) = &which.party {
+        query = query.filter(book_cases::party.eq(party));
+    }
+    if let Some(programme) = &which.programme {
+        query = query.filter(book_cases::programme.eq(programme));
+    }
+    if let Some(standing) = &which.standing {
+        query = query.filter(book_cases::standing.eq(standing));
     }
     found(db, |tx| query.load(tx))
 }

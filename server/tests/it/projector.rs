@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use server::projector::{Projector, Step};
 use server::store::log::{self, Head};
 use server::store::project::{self, Rows};
+use server::store::read::{self, Cases, Slice, VoucherState, Vouchers};
 use server::store::{Store, StoreFault};
 use std::process::Command;
 use std::sync::Arc;
@@ -46,6 +47,11 @@ fn rows(store: &Store) -> Rows {
 fn catch_up(projector: &mut Projector) {
     while projector.step().unwrap() != Step::Idle {}
 }
+
+const ALL: Slice = Slice {
+    after: None,
+    limit: 1_000,
+};
 
 const GOLDEN: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -96,8 +102,8 @@ fn rows_agree_with_the_book_over_the_golden_trail(database: &Database) {
     let expected = expected.map(|(account, fen)| (account.to_string(), fen.get()));
     assert_eq!(balances.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     orders_agree(&rows, &book);
-    vouchers_agree(&rows, &book);
-    cases_agree(&rows, &book);
+    vouchers_agree(&store, &rows, &book);
+    cases_agree(&store, &rows, &book);
 }
 
 fn orders_agree(rows: &Rows, book: &Book) {
@@ -125,10 +131,27 @@ fn orders_agree(rows: &Rows, book: &Book) {
     }
 }
 
-fn vouchers_agree(rows: &Rows, book: &Book) {
+fn vouchers_agree(store: &Store, rows: &Rows, book: &Book) {
     let vouchers: Vec<_> = book.money.vouchers().collect();
     assert!(!vouchers.is_empty());
     assert_eq!(rows.vouchers.len(), vouchers.len());
+    // Each voucher is in one state, at every moment.
+    for at in [0, book.last_at.unwrap().unix(), i64::MAX] {
+        let count = |state| {
+            let which = Vouchers {
+                state: Some((state, at)),
+                ..Vouchers::default()
+            };
+            let found = read::vouchers(&mut store.lists().unwrap(), &which, ALL).unwrap();
+            found.rows.len()
+        };
+        let states = [
+            VoucherState::Live,
+            VoucherState::Expired,
+            VoucherState::Ended,
+        ];
+        assert_eq!(states.map(count).iter().sum::<usize>(), vouchers.len());
+    }
     for (row, (id, voucher)) in rows.vouchers.iter().zip(vouchers) {
         assert_eq!(row.id, id.to_string());
         assert_eq!(row.programme, voucher.programme.to_string());
@@ -144,9 +167,12 @@ fn vouchers_agree(rows: &Rows, book: &Book) {
     }
 }
 
-fn cases_agree(rows: &Rows, book: &Book) {
+fn cases_agree(store: &Store, rows: &Rows, book: &Book) {
     assert!(!book.cases.is_empty());
     assert_eq!(rows.cases.len(), book.cases.len());
+    let all = read::cases(&mut store.lists().unwrap(), &Cases::default(), ALL).unwrap();
+    assert_eq!(all.rows.len(), rows.cases.len());
+    assert!(all.rows.is_sorted_by_key(|row| row.opened_seq));
     for (row, (id, case)) in rows.cases.iter().zip(&book.cases) {
         let standing = match case.progress {
             Progress::Open => "open",
@@ -265,7 +291,8 @@ fn lists_show_what_concerns_one_and_say_how_far_they_are(database: &Database) {
         ),
         (&regulator.client, "/v1/orders?standing=closed", 0),
         (&stranger.client, "/v1/orders", 0),
-        (&stranger.client, "/v1/vouchers", 0),
+        (&stranger.client, "/v1/vouchers?state=live", 0),
+        (&stranger.client, "/v1/cases?standing=open", 0),
     ] {
         let found = list(client, path, seq);
         assert_eq!(found["items"].as_array().unwrap().len(), count, "{path}");

@@ -1,6 +1,6 @@
 //! `quan meter`: a provider's side. A scheduler's export becomes signed compute-usage receipts (DESIGN §5, §7).
 //!
-//! The way of a GPU-second: an export ([`sacct`], [`json`]) lists rows; [`run`] judges each row; [`intake`] tells new runs
+//! The way of a GPU-second: an export ([`sacct`], [`json`]) lists rows; [`mod@run`] judges each row; [`intake`] tells new runs
 //! from known ones; [`chain`] plans what must be stated so that all runs are, cut by [`merge`] into pieces that do not
 //! overlap; [`issue`] signs; [`spool`] keeps; [`send`] sends. Rows are refused one by one, with a reason each; running the
 //! meter again on the same or an overlapping export counts no second twice.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::book::command::{CLAIMS_MAX, ClaimAsked, Contract, SegmentAsked};
+use crate::book::command::{ClaimAsked, Contract, SegmentAsked};
 use crate::book::issuing::{self, choose_tiers};
 use crate::book::matter::{self, About};
 use crate::book::state::order::{CARD_HOUR_SECONDS, Goods, Segment};
@@ -15,7 +15,7 @@ use crate::programme::eligibility;
 use crate::programme::schema::{CommitAt, Line, Programme, Scheme, StackMode};
 use crate::programme::subsidy::{Lines, Span, TierChoice};
 use crate::refusal::{Code, Refusal};
-use crate::settlement::order::{Segment as PricedSegment, Terms};
+use crate::settlement::order::{CLAIMS_MAX, Segment as PricedSegment, Terms};
 use crate::settlement::place::Right;
 use crate::time::Timestamp;
 

@@ -168,7 +168,9 @@ impl Own {
         self.size += outcomes.len() as u64;
         let found = |outcome| match outcome {
             Outcome::Accepted(committed) => committed.entry.found,
-            other => unreachable!("{other:?}"),
+            other @ (Outcome::Known(_) | Outcome::Refused(_) | Outcome::Failed(_)) => {
+                unreachable!("{other:?}")
+            }
         };
         outcomes.into_iter().map(found).collect()
     }

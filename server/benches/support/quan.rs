@@ -130,26 +130,10 @@ impl Quan {
     /// Sends requests over so many connections; the bodies of the answers, in order.
     fn send_all(&self, requests: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let lanes = requests.len().min(CONNECTIONS);
-        let address = self.address;
-        let mut answers: Vec<(usize, Vec<u8>)> = self.runtime.block_on(async {
-            let lane = async |lane: usize| {
-                let mut connection = Connection::open(address).await.unwrap();
-                let mut answers = Vec::new();
-                for (at, request) in requests.iter().enumerate().skip(lane).step_by(lanes) {
-                    let answer = connection.send(request).await.unwrap();
-                    let text = String::from_utf8_lossy(&answer.body);
-                    assert!(
-                        (200..300).contains(&answer.status),
-                        "{}: {text}",
-                        answer.status
-                    );
-                    answers.push((at, answer.body));
-                }
-                answers
-            };
-            let all = futures_util::future::join_all((0..lanes).map(lane)).await;
-            all.into_iter().flatten().collect()
-        });
+        let lane = |lane: usize| send_lane(self.address, requests, (lane, lanes));
+        let all = futures_util::future::join_all((0..lanes).map(lane));
+        let mut answers: Vec<(usize, Vec<u8>)> =
+            self.runtime.block_on(all).into_iter().flatten().collect();
         answers.sort_by_key(|(at, _)| *at);
         answers.into_iter().map(|(_, body)| body).collect()
     }
@@ -215,4 +199,22 @@ fn path_of(kind: Kind) -> &'static str {
 fn free_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap()
+}
+
+/// Sends every request of one lane of several, one after the other.
+async fn send_lane(
+    address: SocketAddr,
+    requests: &[Vec<u8>],
+    (lane, lanes): (usize, usize),
+) -> Vec<(usize, Vec<u8>)> {
+    let mut connection = Connection::open(address).await.unwrap();
+    let mut answers = Vec::new();
+    for (at, request) in requests.iter().enumerate().skip(lane).step_by(lanes) {
+        let answer = connection.send(request).await.unwrap();
+        let text = String::from_utf8_lossy(&answer.body);
+        let good = (200..300).contains(&answer.status);
+        assert!(good, "{}: {text}", answer.status);
+        answers.push((at, answer.body));
+    }
+    answers
 }

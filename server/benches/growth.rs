@@ -72,12 +72,13 @@ fn main() {
 fn start(address: &Address) {
     let store = Arc::new(Store::open(address.clone()).unwrap());
     let (read, entries) = read_all(&store);
-    let begin = Instant::now();
+    let (begin, spent) = (Instant::now(), processor_seconds("self"));
     let clock = Clock::fixed(Timestamp::new(NOW).unwrap());
     let sequencer = Sequencer::start(store, clock, Faults::none()).unwrap();
     let seconds = begin.elapsed().as_secs_f64();
+    let spent = processor_seconds("self") - spent;
     drop(sequencer);
-    println!("{:>24}  {entries} entries", "a start over");
+    println!("{:>24}  {entries} entries, {spent:.1} s of processor time", "a start over");
     report(&Row {
         name: "start",
         value: seconds,

@@ -146,6 +146,10 @@ impl Entry {
     /// # Errors
     /// `entry.spelling`.
     pub fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(spelling("longer than an entry may be"));
+        }
+        json::check(bytes).map_err(|fault| spelling(&fault.to_string()))?;
         let entry = Self::read(bytes)?;
         if entry.to_bytes()? != bytes {
             return Err(spelling(
@@ -155,7 +159,7 @@ impl Entry {
         Ok(entry)
     }
 
-    /// Reads bytes that this server itself has written, without writing them again.
+    /// Reads bytes that this server itself has written: they are the one spelling, which is not proven again.
     /// # Errors
     /// `entry.spelling`.
     pub fn parse_own(bytes: &[u8]) -> Result<Self, Refusal> {
@@ -163,10 +167,6 @@ impl Entry {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, Refusal> {
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(spelling("longer than an entry may be"));
-        }
-        json::check(bytes).map_err(|fault| spelling(&fault.to_string()))?;
         let read: Read<'_> =
             serde_json::from_slice(bytes).map_err(|fault| spelling(&fault.to_string()))?;
         if read.v != VERSION {

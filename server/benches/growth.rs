@@ -78,7 +78,10 @@ fn start(address: &Address) {
     let seconds = begin.elapsed().as_secs_f64();
     let spent = processor_seconds("self") - spent;
     drop(sequencer);
-    println!("{:>24}  {entries} entries, {spent:.1} s of processor time", "a start over");
+    println!(
+        "{:>24}  {entries} entries, {spent:.1} s of processor time",
+        "a start over"
+    );
     report(&Row {
         name: "start",
         value: seconds,

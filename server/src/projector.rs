@@ -206,7 +206,7 @@ fn named(stored: &Stored) -> Result<Named, StoreFault> {
         StoreFault::Inconsistent(format!("entry {} is not readable: {why}", stored.seq))
     };
     let entry = Entry::parse_own(&stored.bytes).map_err(|refusal| unreadable(&refusal))?;
-    let objects = objects::objects(&entry, &stored.bytes).map_err(|fault| unreadable(&fault))?;
+    let objects = objects::objects(&entry, &stored.bytes);
     Ok(Named { entry, objects })
 }
 

@@ -18,8 +18,8 @@ use crate::store::{Db, StoreFault};
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     entries: Vec<EntryRow>,
-    links: BTreeSet<LinkRow>,
-    balances: BTreeMap<String, BalanceRow>,
+    links: Vec<LinkRow>,
+    balances: BTreeMap<Account, BalanceRow>,
     orders: BTreeMap<String, OrderRow>,
     vouchers: BTreeMap<String, VoucherRow>,
     cases: BTreeMap<String, CaseRow>,
@@ -74,10 +74,12 @@ impl Batch {
     }
 
     /// What is to be written, sorted by key.
-    pub(super) fn rows(self) -> Rows {
+    pub(super) fn rows(mut self) -> Rows {
+        // Each once already: an entry names an object once.
+        self.links.sort_unstable();
         Rows {
             entries: self.entries,
-            links: self.links.into_iter().collect(),
+            links: self.links,
             balances: self.balances.into_values().collect(),
             orders: self.orders.into_values().collect(),
             vouchers: self.vouchers.into_values().collect(),
@@ -88,14 +90,18 @@ impl Batch {
     /// Both sides of an order find what concerns it, also where an entry names neither.
     fn entry_row(&mut self, entry: &Entry, seq: i64, mut objects: BTreeSet<String>) {
         let named = objects.iter().filter_map(|object| self.orders.get(object));
-        let orders: Vec<OrderRow> = named.cloned().collect();
+        let orders: Vec<&OrderRow> = named.collect();
         let only_order = match orders.as_slice() {
             [order] => Some(order.id.clone()),
             _ => None,
         };
         let sides = orders
             .into_iter()
-            .flat_map(|order| [order.buyer, order.seller]);
+            .flat_map(|order| [&order.buyer, &order.seller]);
+        let sides: Vec<String> = sides
+            .filter(|side| !objects.contains(*side))
+            .cloned()
+            .collect();
         objects.extend(sides);
         let receipt = objects::receipt(entry);
         let link = receipt.and_then(|receipt| receipt.claims().link());
@@ -133,19 +139,19 @@ impl Batch {
     }
 
     fn balance(&mut self, account: &Account, fen: Fen) {
+        if let Some(row) = self.balances.get_mut(account) {
+            row.fen += fen.get();
+            return;
+        }
         let name = account.to_string();
-        let class = name.split('/').next().unwrap_or_default().to_owned();
-        let row = self
-            .balances
-            .entry(name.clone())
-            .or_insert_with(|| BalanceRow {
-                account: name,
-                class,
-                fund: account.fund().to_string(),
-                party: party(account).map(|party| party.to_string()),
-                fen: 0,
-            });
-        row.fen += fen.get();
+        let row = BalanceRow {
+            class: name.split('/').next().unwrap_or_default().to_owned(),
+            account: name,
+            fund: account.fund().to_string(),
+            party: party(account).map(|party| party.to_string()),
+            fen: fen.get(),
+        };
+        self.balances.insert(account.clone(), row);
     }
 
     fn order(&mut self, id: OrderId) -> Result<&mut OrderRow, StoreFault> {

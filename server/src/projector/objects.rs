@@ -1,6 +1,5 @@
 //! Which objects an entry names: the look-up by receipt, order, voucher, party, document (TRAIL, rekor's lesson).
 
-use serde_json::Value;
 use std::collections::BTreeSet;
 use verifier::book::command::Command;
 use verifier::book::entry::Entry;
@@ -16,9 +15,9 @@ const NAME_BYTES_MAX: usize = 200;
 /// and what its receipt is called.
 ///
 /// The bytes are those of the entry.
-pub(super) fn objects(entry: &Entry, bytes: &[u8]) -> serde_json::Result<BTreeSet<String>> {
+pub(super) fn objects(entry: &Entry, bytes: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    collect(&serde_json::from_slice(bytes)?, &mut found);
+    collect(bytes, &mut found);
     if let Some(receipt) = receipt(entry) {
         found.insert(receipt.hash().to_string());
         if let Some(link) = receipt.claims().link() {
@@ -27,7 +26,7 @@ pub(super) fn objects(entry: &Entry, bytes: &[u8]) -> serde_json::Result<BTreeSe
             found.insert(link.iss.to_string());
         }
     }
-    Ok(found)
+    found
 }
 
 /// The receipt that an entry embeds.
@@ -43,15 +42,40 @@ pub(super) fn receipt(entry: &Entry) -> Option<&Receipt> {
     }
 }
 
-fn collect(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) if text.len() <= NAME_BYTES_MAX => {
-            let named = text.split('/').filter(|part| is_object(part));
-            found.extend(named.map(str::to_owned));
+/// Looks at the texts of an entry's JSON one by one, as a parser that builds nothing. A member's name is no object's name, and
+/// a text with an escape holds none.
+fn collect(json: &[u8], found: &mut BTreeSet<String>) {
+    let mut rest = json;
+    while let Some(start) = rest.iter().position(|byte| *byte == b'"') {
+        rest = rest.split_at(start + 1).1;
+        let Some(end) = end_of_text(rest) else { return };
+        let (text, after) = rest.split_at(end);
+        rest = after.get(1..).unwrap_or_default();
+        if text.len() > NAME_BYTES_MAX || text.contains(&b'\\') {
+            continue;
         }
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Object(members) => members.values().for_each(|item| collect(item, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        let parts = std::str::from_utf8(text).unwrap_or_default().split('/');
+        for part in parts.filter(|part| is_object(part)) {
+            if !found.contains(part) {
+                found.insert(part.to_owned());
+            }
+        }
+    }
+}
+
+/// Where a text ends whose opening quote was passed: at the next quote without a backslash of its own before it.
+fn end_of_text(json: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let step = json
+            .get(at..)?
+            .iter()
+            .position(|byte| matches!(byte, b'"' | b'\\'))?;
+        at += step;
+        match json.get(at)? {
+            b'"' => return Some(at),
+            _ => at += 2,
+        }
     }
 }
 
@@ -85,9 +109,10 @@ mod tests {
             "asked": { "order": order, "digest": digest, "purpose": "see ord-ponmlkjihgfedcba" },
             "postings": [["hold/ord-aaaaaaaaaaaaaaaa/0/sh-2026", -5]],
             "actor": "act-abcdefghijklmnop", "note": "ord-short",
+            "escaped": "\"ord-bbbbbbbbbbbbbbbb\"", "backslash": "\\",
         });
         let mut found = BTreeSet::new();
-        collect(&value, &mut found);
+        collect(value.to_string().as_bytes(), &mut found);
         let expected = ["ord-aaaaaaaaaaaaaaaa", order, &digest];
         assert!(found.iter().map(String::as_str).eq(expected));
     }

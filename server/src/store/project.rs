@@ -5,6 +5,7 @@
 
 use diesel::connection::SimpleConnection as _;
 use diesel::prelude::*;
+use diesel::sql_types::{Array, BigInt, Nullable, Text};
 use diesel::upsert::excluded;
 use verifier::id::Sha256Hash;
 
@@ -320,13 +321,55 @@ pub fn write(tx: &mut Db, rows: &Rows, to: &Cursor) -> Result<(), StoreFault> {
 
 /// New rows only: the cursor, moved in the same transaction, keeps every entry from coming twice.
 fn write_entries(tx: &mut Db, rows: &Rows) -> QueryResult<()> {
+    match tx {
+        Db::Sqlite(conn) => insert_entries(conn, rows),
+        Db::Postgres(conn) => {
+            insert_entry_arrays(conn, &rows.entries)?;
+            insert_link_arrays(conn, &rows.links)
+        }
+    }
+}
+
+/// SQLite: a few multi-row inserts.
+fn insert_entries(conn: &mut SqliteConnection, rows: &Rows) -> QueryResult<()> {
     for some in rows.entries.chunks(ROWS_MAX) {
-        on_backend!(tx, conn => diesel::insert_into(book_entries::table).values(some).execute(conn))?;
+        diesel::insert_into(book_entries::table)
+            .values(some)
+            .execute(conn)?;
     }
     for some in rows.links.chunks(ROWS_MAX) {
-        on_backend!(tx, conn => diesel::insert_into(book_links::table).values(some).execute(conn))?;
+        diesel::insert_into(book_links::table)
+            .values(some)
+            .execute(conn)?;
     }
     Ok(())
+}
+
+/// PostgreSQL: one statement with one array a column, so its text and its plan are always the same.
+fn insert_entry_arrays(conn: &mut PgConnection, rows: &[EntryRow]) -> QueryResult<()> {
+    let column = |of: fn(&EntryRow) -> &str| rows.iter().map(of).collect::<Vec<_>>();
+    let optional = |of: fn(&EntryRow) -> Option<&str>| rows.iter().map(of).collect::<Vec<_>>();
+    diesel::sql_query(
+        "INSERT INTO book_entries (seq, at, kind, party, order_id, receipt) SELECT * FROM unnest($1, $2, $3, $4, $5, $6)",
+    )
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.seq).collect::<Vec<_>>())
+    .bind::<Array<BigInt>, _>(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(column(|row| &row.kind))
+    .bind::<Array<Text>, _>(column(|row| &row.party))
+    .bind::<Array<Nullable<Text>>, _>(optional(|row| row.order_id.as_deref()))
+    .bind::<Array<Nullable<Text>>, _>(optional(|row| row.receipt.as_deref()))
+    .execute(conn)
+    .map(drop)
+}
+
+fn insert_link_arrays(conn: &mut PgConnection, rows: &[LinkRow]) -> QueryResult<()> {
+    let objects: Vec<&str> = rows.iter().map(|row| row.object.as_str()).collect();
+    let seqs: Vec<i64> = rows.iter().map(|row| row.seq).collect();
+    diesel::sql_query("INSERT INTO book_links (object, seq) SELECT * FROM unnest($1, $2)")
+        .bind::<Array<Text>, _>(objects)
+        .bind::<Array<BigInt>, _>(seqs)
+        .execute(conn)
+        .map(drop)
 }
 
 fn write_balances(tx: &mut Db, rows: &[BalanceRow]) -> QueryResult<()> {

@@ -4,8 +4,9 @@
 //! the tables lie in a file of their own, `read.db`, on PostgreSQL beside the log.
 
 use diesel::connection::SimpleConnection as _;
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{Array, BigInt, Nullable, Text};
+use diesel::sql_types::{Array, BigInt, Bool, Nullable, Text};
 use diesel::upsert::excluded;
 use verifier::id::Sha256Hash;
 
@@ -21,10 +22,12 @@ const ROWS_MAX: usize = 500;
 
 const SQLITE_TABLES: &str = include_str!("../../../migrations/book/sqlite.sql");
 const POSTGRES_TABLES: &str = include_str!("../../../migrations/book/postgres.sql");
+/// The cursor first: a batch begins by locking it, so that whoever writes is waited for, and nobody waits for us with other
+/// tables in hand.
 const NO_TABLES: &str = "\
+    DROP TABLE IF EXISTS book_cursor; \
     DROP TABLE IF EXISTS book_cases; DROP TABLE IF EXISTS book_vouchers; DROP TABLE IF EXISTS book_orders; \
-    DROP TABLE IF EXISTS book_balances; DROP TABLE IF EXISTS book_links; DROP TABLE IF EXISTS book_entries; \
-    DROP TABLE IF EXISTS book_cursor;";
+    DROP TABLE IF EXISTS book_balances; DROP TABLE IF EXISTS book_links; DROP TABLE IF EXISTS book_entries;";
 
 /// How far the rows are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -177,12 +180,15 @@ pub struct Rows {
 /// [`StoreFault::Query`].
 pub fn prepare(db: &mut Db) -> Result<(), StoreFault> {
     db.transaction(|tx| {
-        make(tx)?;
-        let form = book_cursor::table.find(1).select(book_cursor::form);
-        if form.first::<i16>(tx)? == FORM {
-            return Ok(());
+        wait_in_line(tx)?;
+        if is_made(tx)? {
+            // A look without a lock: another server may be writing its batch, and must not be waited for half made.
+            let form = book_cursor::table.find(1).select(book_cursor::form);
+            if form.first::<i16>(tx)? == FORM {
+                return Ok(());
+            }
+            drop_all(tx)?;
         }
-        drop_all(tx)?;
         make(tx)
     })
 }
@@ -193,13 +199,27 @@ pub fn prepare(db: &mut Db) -> Result<(), StoreFault> {
 pub fn reset(db: &mut Db) -> Result<(), StoreFault> {
     db.transaction(|tx| {
         wait_in_line(tx)?;
-        drop_all(tx)?;
+        if is_made(tx)? {
+            drop_all(tx)?;
+        }
         make(tx)
     })
 }
 
+/// Whether the tables are there: they are made in one transaction, all or none.
+fn is_made(tx: &mut Db) -> Result<bool, StoreFault> {
+    let made = match tx {
+        Db::Sqlite(conn) => diesel::select(sql::<Bool>(
+            "EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'book_cursor')",
+        ))
+        .get_result(conn)?,
+        Db::Postgres(conn) => diesel::select(sql::<Bool>("to_regclass('book_cursor') IS NOT NULL"))
+            .get_result(conn)?,
+    };
+    Ok(made)
+}
+
 fn make(tx: &mut Db) -> Result<(), StoreFault> {
-    wait_in_line(tx)?;
     match tx {
         Db::Sqlite(conn) => conn.batch_execute(SQLITE_TABLES)?,
         Db::Postgres(conn) => conn.batch_execute(POSTGRES_TABLES)?,

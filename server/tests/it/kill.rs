@@ -57,12 +57,19 @@ impl Server {
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, told) = mpsc::channel();
         thread::spawn(move || {
-            for address in log.lines().map_while(Result::ok).filter_map(serving) {
-                let _heard = tell.send(address);
+            for line in log.lines().map_while(Result::ok) {
+                let _heard = tell.send(line);
             }
         });
-        let address = told.recv_timeout(PATIENCE).expect("the server serves");
-        Self { child, address }
+        let mut said = Vec::new();
+        loop {
+            let line = told.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("the server does not serve: {said:#?}"));
+            match serving(&line) {
+                Some(address) => return Self { child, address },
+                None => said.push(line),
+            }
+        }
     }
 
     /// SIGKILL: nothing is tidied up.
@@ -93,8 +100,8 @@ impl Drop for Server {
 }
 
 /// Where it serves, if a line of its log says so.
-fn serving(line: String) -> Option<String> {
-    let said: serde_json::Value = serde_json::from_str(&line).ok()?;
+fn serving(line: &str) -> Option<String> {
+    let said: serde_json::Value = serde_json::from_str(line).ok()?;
     let said = said
         .get("fields")
         .filter(|said| said["message"] == "serving")?;
@@ -127,6 +134,7 @@ impl Load {
             let seq = loop {
                 match self.ask(&agent, number) {
                     Some(seq) => break seq,
+                    None if self.done.load(Ordering::SeqCst) => return,
                     None => self.wait_for_a_server(),
                 }
             };
@@ -188,6 +196,15 @@ fn body(number: u64) -> String {
     serde_json::json!({ "roles": ["buyer"], "name": name }).to_string()
 }
 
+/// Tells the clients to end when it goes out of scope.
+struct Done<'a>(&'a Load);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.done.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Kills under load and starts again, then stops in order and looks at what is there.
 fn kill_under_load(database: &Database, count: usize) {
     let folder = folder();
@@ -210,6 +227,8 @@ fn kill_under_load(database: &Database, count: usize) {
         for _ in 0..CLIENTS {
             scope.spawn(|| load.ask_until_done());
         }
+        // However this ends, also by a failed step, the clients end too: the scope waits for them.
+        let _done = Done(&load);
         for death in 0..DEATHS {
             load.wait_for(1 + u64::from(std::process::id()).wrapping_mul(death + 7) % ANSWERS_MAX);
             servers.remove(0).kill();
@@ -219,7 +238,6 @@ fn kill_under_load(database: &Database, count: usize) {
             load.announce(&servers);
         }
         load.wait_for(20);
-        load.done.store(true, Ordering::SeqCst);
     });
     servers.into_iter().for_each(Server::stop);
     look(database, &data, &load.answered.into_inner().unwrap());

@@ -9,7 +9,6 @@ use crate::book::state::batch::Batch;
 use crate::book::{Book, Inconsistency};
 use crate::id::BatchId;
 use crate::settlement::clawback::ClawBack;
-use crate::settlement::debt::Repay;
 use crate::settlement::payout::Instruct;
 use crate::settlement::period::ClosePeriod;
 
@@ -92,14 +91,9 @@ pub(super) fn recover(
     entry: &Entry,
     asked: &ReceiveRecovery,
 ) -> Result<(), Inconsistency> {
-    let ask = Repay {
-        party: asked.party,
-        fund: asked.fund.clone(),
-        fen: asked.fen,
-    };
     let outcome = outcome(entry, entry.found.repaid.as_ref(), "repaid")?;
     book.money
-        .apply_recover(&ask, &outcome)
+        .apply_recover(&asked.into(), &outcome)
         .map_err(|fault| entry.contradicts(&fault))
 }
 
@@ -108,13 +102,8 @@ pub(super) fn write_off(
     entry: &Entry,
     asked: &WriteOff,
 ) -> Result<(), Inconsistency> {
-    let ask = Repay {
-        party: asked.party,
-        fund: asked.fund.clone(),
-        fen: asked.fen,
-    };
     let outcome = outcome(entry, entry.found.repaid.as_ref(), "repaid")?;
     book.money
-        .apply_write_off(&ask, &outcome)
+        .apply_write_off(&asked.into(), &outcome)
         .map_err(|fault| entry.contradicts(&fault))
 }

@@ -16,7 +16,7 @@ use crate::time::DAY_SECONDS;
 
 /// Places an order: every claim is judged by its programme, then the money is reserved.
 pub(super) fn place(case: &Case<'_>, asked: &PlaceOrder) -> Result<Decision, Refusal> {
-    let (book, at, buyer) = (case.book, case.env.at, case.request.by);
+    let (book, at) = (case.book, case.env.at);
     book.party(asked.seller)?;
     let list = ordering::goods(book, asked.seller, &asked.segments, at)?;
     ordering::check_apart(&list.segments.iter().collect::<Vec<_>>())?;
@@ -39,7 +39,6 @@ pub(super) fn place(case: &Case<'_>, asked: &PlaceOrder) -> Result<Decision, Ref
         terms: ordering::priced(&list, asked.contract.as_ref())?,
         claims: claims(asked, &backings, &judged.tiers),
     };
-    debug_assert_eq!(holder.party, buyer);
     let outcome = book.money.place(at, &ask)?;
     let mut counters = outcome.counters;
     counters.extend(judged.counters);

@@ -10,8 +10,9 @@ use crate::book::scope::Scope;
 use crate::id::{BatchId, FundId};
 use crate::money::BasisPoints;
 use crate::refusal::{Code, Refusal};
+use crate::settlement::Outcome;
 use crate::settlement::clawback::ClawBack;
-use crate::settlement::debt::Repay;
+use crate::settlement::debt::{Repaid, Repay};
 use crate::settlement::payout::Instruct;
 use crate::settlement::period::ClosePeriod;
 
@@ -169,17 +170,21 @@ fn share(
 /// Cash came back.
 pub(super) fn recover(case: &Case<'_>, asked: &ReceiveRecovery) -> Result<Decision, Refusal> {
     check_own(case, &asked.fund)?;
-    let ask = Repay {
-        party: asked.party,
-        fund: asked.fund.clone(),
-        fen: asked.fen,
-    };
-    let outcome = case.book.money.recover(&ask)?;
+    repaid(case, &asked.fund, case.book.money.recover(&asked.into())?)
+}
+
+/// A debt is given up.
+pub(super) fn write_off(case: &Case<'_>, asked: &WriteOff) -> Result<Decision, Refusal> {
+    check_own(case, &asked.fund)?;
+    repaid(case, &asked.fund, case.book.money.write_off(&asked.into())?)
+}
+
+fn repaid(case: &Case<'_>, fund: &FundId, outcome: Outcome<Repaid>) -> Result<Decision, Refusal> {
     let found = Found {
         repaid: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.fund_scopes_of(&asked.fund)?;
+    let scopes = case.fund_scopes_of(fund)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -188,26 +193,25 @@ pub(super) fn recover(case: &Case<'_>, asked: &ReceiveRecovery) -> Result<Decisi
     })
 }
 
-/// A debt is given up.
-pub(super) fn write_off(case: &Case<'_>, asked: &WriteOff) -> Result<Decision, Refusal> {
-    check_own(case, &asked.fund)?;
-    let ask = Repay {
-        party: asked.party,
-        fund: asked.fund.clone(),
-        fen: asked.fen,
-    };
-    let outcome = case.book.money.write_off(&ask)?;
-    let found = Found {
-        repaid: Some(outcome.found),
-        ..Found::default()
-    };
-    let scopes = case.fund_scopes_of(&asked.fund)?;
-    Ok(Decision {
-        found,
-        postings: outcome.postings,
-        counters: outcome.counters,
-        scopes,
-    })
+impl From<&ReceiveRecovery> for Repay {
+    fn from(asked: &ReceiveRecovery) -> Self {
+        let ReceiveRecovery { party, fund, fen } = asked;
+        Self {
+            party: *party,
+            fund: fund.clone(),
+            fen: *fen,
+        }
+    }
+}
+
+impl From<&WriteOff> for Repay {
+    fn from(asked: &WriteOff) -> Self {
+        Self {
+            party: asked.party,
+            fund: asked.fund.clone(),
+            fen: asked.fen,
+        }
+    }
 }
 
 /// A finance office pays from its own party's funds alone.

@@ -7,7 +7,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 struct Server {
     child: Child,
     address: String,
+    /// The lines of its log so far.
+    said: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
@@ -56,30 +58,41 @@ impl Server {
             .unwrap();
         let log = BufReader::new(child.stderr.take().unwrap());
         let (tell, told) = mpsc::channel();
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&said);
         thread::spawn(move || {
             for line in log.lines().map_while(Result::ok) {
-                let _heard = tell.send(line);
+                if let Some(address) = serving(&line) {
+                    let _waiting = tell.send(address);
+                }
+                heard.lock().unwrap().push(line);
             }
         });
-        let mut said = Vec::new();
-        loop {
-            let line = told.recv_timeout(PATIENCE);
-            let line = line.unwrap_or_else(|_| panic!("the server does not serve: {said:#?}"));
-            match serving(&line) {
-                Some(address) => return Self { child, address },
-                None => said.push(line),
-            }
+        let address = told.recv_timeout(PATIENCE);
+        let address = address.unwrap_or_else(|_| panic!("it does not serve: {said:#?}"));
+        Self {
+            child,
+            address,
+            said,
         }
+    }
+
+    /// It runs until somebody ends it: a server that gives up by itself says why in its log.
+    fn is_alive(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended by itself: {:#?}", self.said);
     }
 
     /// SIGKILL: nothing is tidied up.
     fn kill(mut self) {
+        self.is_alive();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
 
     /// SIGTERM: it stops in order.
     fn stop(mut self) {
+        self.is_alive();
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -175,7 +188,7 @@ impl Load {
     }
 
     /// Waits until the clients were told of so many more entries.
-    fn wait_for(&self, more: u64) {
+    fn wait_for(&self, more: u64, servers: &mut [Server]) {
         let answered = self.answered.lock().unwrap();
         let goal = answered.len() as u64 + more;
         let too_few = |answered: &mut BTreeMap<u64, u64>| (answered.len() as u64) < goal;
@@ -183,6 +196,7 @@ impl Load {
             .told
             .wait_timeout_while(answered, PATIENCE, too_few)
             .unwrap();
+        servers.iter_mut().for_each(Server::is_alive);
         assert!(!waited.1.timed_out(), "the clients are not answered");
     }
 }
@@ -230,14 +244,15 @@ fn kill_under_load(database: &Database, count: usize) {
         // However this ends, also by a failed step, the clients end too: the scope waits for them.
         let _done = Done(&load);
         for death in 0..DEATHS {
-            load.wait_for(1 + u64::from(std::process::id()).wrapping_mul(death + 7) % ANSWERS_MAX);
+            let more = u64::from(std::process::id()).wrapping_mul(death + 7) % ANSWERS_MAX;
+            load.wait_for(1 + more, &mut servers);
             servers.remove(0).kill();
             // The others go on; where there is none, the clients go on asking.
             load.announce(&servers);
             servers.push(Server::start(&data, database));
             load.announce(&servers);
         }
-        load.wait_for(20);
+        load.wait_for(20, &mut servers);
     });
     servers.into_iter().for_each(Server::stop);
     look(database, &data, &load.answered.into_inner().unwrap());

@@ -117,10 +117,7 @@ impl Publisher {
             None => self.parts.store.dedicated()?,
         };
         let step = match self.target(&mut db)? {
-            Some(target) => {
-                self.publish(&mut db, &target)?;
-                Step::Published(target.size)
-            }
+            Some(target) => self.publish(&mut db, &target)?,
             None => {
                 self.mend(&mut db)?;
                 Step::Idle
@@ -155,11 +152,16 @@ impl Publisher {
     }
 
     /// Tiles and bundles first, then the checkpoint that needs them.
-    fn publish(&mut self, db: &mut Db, target: &SignedHead) -> Result<(), Fault> {
+    fn publish(&mut self, db: &mut Db, target: &SignedHead) -> Result<Step, Fault> {
         let mut growth = match self.growth.take() {
             Some(growth) => growth,
             None => self.resume(db)?,
         };
+        if growth.size().get() > target.size {
+            // Another server published a larger tree after our target was read.
+            self.growth = Some(growth);
+            return Ok(Step::Idle);
+        }
         self.grow(db, &mut growth, target)?;
         self.growth = Some(growth);
         let note = self.sign(target)?;
@@ -172,7 +174,7 @@ impl Publisher {
         faults.around("publish", || {
             heads::advance_published(db, &row).map_err(Fault::from)
         })?;
-        Ok(())
+        Ok(Step::Published(target.size))
     }
 
     /// With nothing new to publish, the first step looks whether what is published is still there: a folder that was

@@ -16,16 +16,20 @@ use crate::store::{Db, heads, log};
 
 /// Compares the bucket's checkpoint with the database: the only defence against a restored backup or a failover to a
 /// replica that lags.
+///
+/// Other servers publish meanwhile, so what follows is read first: the bucket, then the published row, then the head.
 pub(super) fn compare(db: &mut Db, objects: &Objects, key: &VerifierKey) -> Result<(), Fault> {
+    let in_bucket = wait(objects.get(CHECKPOINT))?;
+    let published = heads::published(db)?;
     let head = log::head(db)?;
-    if let Some(published) = heads::published(db)? {
+    if let Some(published) = published {
         signed_by(key, published.note.as_bytes())?;
         if published.size > head.size {
             let what = format!("{} is published, {} committed", published.size, head.size);
             return Err(inconsistent(what));
         }
     }
-    let Some(note) = wait(objects.get(CHECKPOINT))? else {
+    let Some(note) = in_bucket else {
         return Ok(());
     };
     let checkpoint = signed_by(key, &note)?;

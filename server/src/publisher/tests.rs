@@ -168,6 +168,30 @@ fn every_signed_size_has_its_tiles_and_the_first_is_the_empty_one() {
     check_all(&exchange, &SIZES, "clean");
 }
 
+/// Between a server's look at what to publish and its look at the tiles, another server publishes more.
+#[test]
+fn a_server_that_is_overtaken_leaves_it_at_that() {
+    let exchange = Exchange::new();
+    exchange.commit(4);
+    let mut slow = exchange.publisher(Faults::none()).unwrap();
+    while slow.step().unwrap() != Step::Idle {}
+    let mut slow = exchange.publisher(Faults::none()).unwrap();
+    exchange.commit(5);
+    let mut db = slow.db.take().unwrap();
+    let target = slow.target(&mut db).unwrap().unwrap();
+    assert_eq!(target.size, 5);
+
+    exchange.run(&[6], &Faults::none()).unwrap();
+    assert_eq!(slow.publish(&mut db, &target).unwrap(), Step::Idle);
+
+    slow.db = Some(db);
+    exchange.commit(7);
+    assert_eq!(slow.step().unwrap(), Step::Published(7));
+    let policy = exchange.folder.path().join("policy.txt");
+    slow.write_policy(&policy).unwrap();
+    assert_eq!(exchange.published().0, 7);
+}
+
 #[test]
 fn a_stop_at_any_point_is_made_good_by_the_next_start() {
     let clean = Exchange::new();

@@ -5,13 +5,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use verifier::audit::{Depth, Verdict, audit};
+use verifier::audit::{Depth, Place, Verdict, audit};
 use verifier::trail::policy::Policy;
 
-use crate::support::Trail;
+use crate::support::{Trail, quan_verify};
 
-/// How many bytes of each file are flipped, evenly spread; the whole file is audited anew each time.
-const FLIPS: usize = 5;
+/// How many bytes of each file are flipped, evenly spread; the whole trail is audited anew each time.
+const FLIPS: usize = 16;
 
 fn demo(data: &Path) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quan"));
@@ -49,7 +49,9 @@ fn the_demo_agrees_with_its_own_trail_and_any_flipped_byte_is_found() {
         assert_eq!(row[1..], columns(&fund.fen), "{}", fund.fund);
     }
     told(&page);
-    flip(&trail, &policy);
+    flip(&mut trail, &policy);
+    damage(&trail, &data);
+    drop_needed(&data, report.size.unwrap());
 }
 
 /// What the page shows of a fund: appropriated, committed, held, earned, payable, paid, owed.
@@ -96,18 +98,89 @@ fn told(page: &str) {
     }
 }
 
-/// Whatever byte is changed, the audit differs: already at the files, before anything is decided again.
-fn flip(trail: &Trail, policy: &Policy) {
+/// The byte of a file that is flipped as this sample, and the bit.
+fn sampled(length: usize, sample: usize) -> (usize, u8) {
+    let at = sample * length.saturating_sub(1) / (FLIPS - 1);
+    (at, 1 << (sample % 8))
+}
+
+/// Whatever byte is changed, the audit differs and names the file: already there, before anything is decided again.
+fn flip(trail: &mut Trail, policy: &Policy) {
     for place in 0..trail.0.len() {
         let (name, length) = (trail.0[place].0.clone(), trail.0[place].1.len());
-        for sample in 0..FLIPS {
-            let at = sample * length.saturating_sub(1) / (FLIPS - 1);
-            let mut damaged = trail.clone();
-            damaged.0[place].1[at] ^= 1;
-            let report = audit(&mut damaged, policy, Depth::Trail).unwrap();
+        for (at, bit) in (0..FLIPS).map(|sample| sampled(length, sample)) {
+            trail.0[place].1[at] ^= bit;
+            let report = audit(trail, policy, Depth::Trail).unwrap();
+            trail.0[place].1[at] ^= bit;
             assert_eq!(report.verdict, Verdict::Differ, "{name}, byte {at}");
+            let mut places = report.differences.iter().map(|found| &found.at);
+            let named = places.any(|at| *at == Place::File(name.clone()));
+            assert!(named, "{name}, byte {at}: {:?}", report.differences);
         }
     }
+}
+
+/// The command on the folder itself, one byte of each file: it exits 1 and its page names the file.
+fn damage(trail: &Trail, data: &Path) {
+    for (number, (name, good)) in trail.0.iter().enumerate() {
+        let (at, bit) = sampled(good.len(), number % FLIPS);
+        let file = data.join("trail").join(name);
+        let mut bad = good.clone();
+        bad[at] ^= bit;
+        fs::write(&file, bad).unwrap();
+        differs(data, name);
+        fs::write(&file, good).unwrap();
+    }
+    agrees(data);
+}
+
+/// A file that the checkpoint needs is gone, or one lies there that no trail has.
+fn drop_needed(data: &Path, size: u64) {
+    let width = size % 256;
+    let partial = |of: &str| format!("tile/{of}/001.p/{width}");
+    for name in [
+        "checkpoint".to_owned(),
+        "tile/0/000".to_owned(),
+        "tile/1/000.p/1".to_owned(),
+        "tile/entries/000".to_owned(),
+        partial("0"),
+        partial("entries"),
+    ] {
+        let (file, away) = (data.join("trail").join(&name), data.join("away"));
+        fs::rename(&file, &away).unwrap();
+        differs(data, &name);
+        fs::rename(&away, &file).unwrap();
+    }
+    for name in ["notes.txt", "tile/0/000#1", "tile/0/002"] {
+        let stray = data.join("trail").join(name);
+        fs::write(&stray, "x").unwrap();
+        differs(data, name);
+        fs::remove_file(&stray).unwrap();
+    }
+    agrees(data);
+    let missing = quan_verify(&data.join("nowhere"), &data.join("policy.txt"));
+    assert_eq!(missing.status.code(), Some(2));
+}
+
+#[track_caller]
+fn differs(data: &Path, name: &str) {
+    let (code, page) = audited(data);
+    assert_eq!(code, Some(1), "{name}: {page}");
+    let named = page.contains(&format!("  {name}  "));
+    assert!(named, "{name} is not named: {page}");
+}
+
+#[track_caller]
+fn agrees(data: &Path) {
+    let (code, page) = audited(data);
+    assert_eq!(code, Some(0), "{page}");
+}
+
+/// How the command exits on the demo's trail, and what it says.
+fn audited(data: &Path) -> (Option<i32>, String) {
+    let audited = quan_verify(&data.join("trail"), &data.join("policy.txt"));
+    let page = [audited.stdout, audited.stderr].concat();
+    (audited.status.code(), String::from_utf8(page).unwrap())
 }
 
 /// Fen as the page writes them.

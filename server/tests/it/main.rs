@@ -16,6 +16,7 @@ mod examples;
 mod floors;
 mod kill;
 mod log;
+mod lost;
 mod own;
 mod projector;
 mod publisher;

@@ -1,17 +1,21 @@
 //! What the tests stand on: a database each, on both kinds; a story; an auditor's view of the log.
 
-mod cluster;
+pub(crate) mod cluster;
 mod database;
 mod exchange;
 mod folder;
+mod load;
 mod market;
+mod process;
 pub(crate) mod replay;
 pub(crate) mod story;
 
 pub(crate) use database::{Database, folder};
 pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
+pub(crate) use load::Load;
 pub(crate) use market::{Market, ORIGIN, register_key};
+pub(crate) use process::{Server, quan_verify};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

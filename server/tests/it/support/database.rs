@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
-use super::cluster;
+use super::cluster::{self, Cluster};
 
 /// A database that nobody else uses. An SQLite folder goes with it, a PostgreSQL one with the cluster.
 #[derive(Debug)]
@@ -41,6 +41,12 @@ impl Database {
             address: Address::parse(&cluster.uri(&name)).unwrap(),
             _folder: None,
         }
+    }
+
+    /// One on a cluster that the test may stop.
+    pub(crate) fn on(cluster: &Cluster) -> Self {
+        cluster.execute("CREATE DATABASE quan");
+        Self::at(Address::parse(&cluster.uri("quan")).unwrap())
     }
 
     /// The address as a setting.

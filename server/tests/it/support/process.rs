@@ -1,0 +1,157 @@
+//! The program itself, as a process that can be killed, starved and stopped.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::Database;
+
+/// A server that is started is up long before this.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One `quan serve`.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: String,
+    said: Arc<Log>,
+}
+
+/// The lines of a server's log so far.
+#[derive(Debug, Default)]
+struct Log {
+    lines: Mutex<Vec<String>>,
+    more: Condvar,
+}
+
+impl Log {
+    /// Keeps the lines until the server ends, and tells where it serves.
+    fn listen(&self, log: ChildStderr, tell: &mpsc::Sender<String>) {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if let Some(address) = serving(&line) {
+                let _waiting = tell.send(address);
+            }
+            self.lines.lock().unwrap().push(line);
+            self.more.notify_all();
+        }
+    }
+}
+
+impl Server {
+    /// Starts it and waits until it says where it serves.
+    pub(crate) fn start(data: &Path, database: &Database) -> Self {
+        Self::start_under(&[], data, database)
+    }
+
+    /// Starts it by another program, which becomes it: what comes before its own name on the command line.
+    pub(crate) fn start_under(before: &[String], data: &Path, database: &Database) -> Self {
+        let mut child = serve(before, data, database).spawn().unwrap();
+        let log = child.stderr.take().unwrap();
+        let (tell, told) = mpsc::channel();
+        let said = Arc::new(Log::default());
+        let heard = Arc::clone(&said);
+        thread::spawn(move || heard.listen(log, &tell));
+        let address = told.recv_timeout(PATIENCE);
+        let address = address.unwrap_or_else(|_| panic!("it does not serve: {said:#?}"));
+        Self {
+            child,
+            address,
+            said,
+        }
+    }
+
+    /// It runs until somebody ends it: a server that gives up by itself says why in its log.
+    pub(crate) fn is_alive(&mut self) {
+        let ended = self.child.try_wait().unwrap();
+        assert_eq!(ended, None, "it ended by itself: {:#?}", self.said);
+    }
+
+    /// Waits until a line of its log has this text in it.
+    #[track_caller]
+    pub(crate) fn says(&self, text: &str) {
+        let lines = self.said.lines.lock().unwrap();
+        let unsaid = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
+        let waited = self.said.more.wait_timeout_while(lines, PATIENCE, unsaid);
+        let (lines, waited) = waited.unwrap();
+        assert!(!waited.timed_out(), "it does not say {text:?}: {lines:#?}");
+    }
+
+    /// SIGKILL: nothing is tidied up.
+    pub(crate) fn kill(mut self) {
+        self.is_alive();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM: it stops in order.
+    pub(crate) fn stop(mut self) {
+        self.is_alive();
+        let kill = Command::new("kill").args(["-TERM", &self.id()]).status();
+        assert!(kill.unwrap().success());
+        let ended = self.child.wait().unwrap();
+        assert!(ended.success(), "{ended}: {:#?}", self.said);
+    }
+
+    /// Its process's number.
+    pub(crate) fn id(&self) -> String {
+        self.child.id().to_string()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // A failed test leaves no server behind.
+        let _dead = self.child.kill();
+    }
+}
+
+fn serve(before: &[String], data: &Path, database: &Database) -> Command {
+    let mut words: Vec<_> = before.iter().map(String::as_str).collect();
+    words.push(env!("CARGO_BIN_EXE_quan"));
+    let mut command = Command::new(words[0]);
+    command
+        .args(&words[1..])
+        .args([
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--publish-ms",
+            "20",
+            "--threads",
+            "2",
+        ])
+        .args(["--log-format", "json", "--log", "info"])
+        .args(["--database", &database.url(), "--data"])
+        .arg(data)
+        .stderr(Stdio::piped());
+    command
+}
+
+/// Where it serves, if a line of its log says so.
+fn serving(line: &str) -> Option<String> {
+    let said: serde_json::Value = serde_json::from_str(line).ok()?;
+    let said = said
+        .get("fields")
+        .filter(|said| said["message"] == "serving")?;
+    said["address"].as_str().map(str::to_owned)
+}
+
+/// Runs `quan-verify audit` on a folder, as a regulator does.
+pub(crate) fn quan_verify(trail: &Path, policy: &Path) -> Output {
+    let mut command = Command::new(verifier_program());
+    command.arg("audit").arg(trail).arg("--policy").arg(policy);
+    command.output().unwrap()
+}
+
+/// `quan-verify` is another package's program: cargo builds it beside ours, and names it to that package's tests only.
+fn verifier_program() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_quan")).with_file_name("quan-verify");
+    assert!(
+        program.is_file(),
+        "{} is not built; type: cargo build --workspace --bins",
+        program.display()
+    );
+    program
+}

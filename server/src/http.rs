@@ -22,10 +22,11 @@ mod quote;
 mod read;
 mod receipt;
 mod supply;
-pub mod trail;
+mod trail;
 mod voucher;
 
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use actix_web::middleware::Compress;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -38,10 +39,12 @@ pub use command::{COMMAND_BYTES_MAX, InFlight, req};
 pub use list::List;
 pub use problem::{PROBLEM_JSON, Problem};
 pub use receipt::{BULK_BYTES_MAX, BULK_LINES_MAX};
+pub use trail::Part;
 
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::metrics::{Gauge, Metrics};
+use crate::objects::Objects;
 use crate::sequencer::Desk;
 use crate::store::Store;
 use read::Read;
@@ -57,6 +60,10 @@ pub struct Shared {
     pub store: Arc<Store>,
     /// Who decides.
     pub desk: Desk,
+    /// The trail's files.
+    pub trail: Objects,
+    /// How many entries the published checkpoint covers.
+    pub published: watch::Receiver<u64>,
     /// How many entries the rows behind lists hold.
     pub projected: watch::Receiver<u64>,
     /// Keys that were used lately.
@@ -71,6 +78,17 @@ pub struct Shared {
     pub under_way: watch::Sender<usize>,
 }
 
+/// What follows the log, and how far it has come.
+#[derive(Debug)]
+pub struct Followed {
+    /// The trail's files.
+    pub trail: Objects,
+    /// How many entries the published checkpoint covers.
+    pub published: watch::Receiver<u64>,
+    /// How many entries the rows behind lists hold.
+    pub projected: watch::Receiver<u64>,
+}
+
 impl Shared {
     /// Puts the parts together.
     #[must_use]
@@ -79,14 +97,16 @@ impl Shared {
         clock: Clock,
         store: Arc<Store>,
         desk: Desk,
-        projected: watch::Receiver<u64>,
+        followed: Followed,
     ) -> Self {
         Self {
             config,
             clock,
             store,
             desk,
-            projected,
+            trail: followed.trail,
+            published: followed.published,
+            projected: followed.projected,
             access: access::Access::default(),
             keyring: keyring::Keyring::default(),
             in_flight: InFlight::default(),
@@ -141,6 +161,8 @@ pub enum Does {
     List(List),
     /// One entry of the trail, from the log.
     Entry,
+    /// The trail's own files, and proofs from them.
+    Trail(Part),
     /// A programme with its file, from the log.
     Programme,
     /// Quotes an order.
@@ -154,10 +176,17 @@ pub enum Does {
 }
 
 impl Route {
+    /// The path with its parameters as OpenAPI names them: what may stand in one is the handler's to check.
+    #[must_use]
+    pub fn template(&self) -> String {
+        self.path.replace(":.*}", "}")
+    }
+
     /// Whether it is answered without a key.
     #[must_use]
     pub const fn is_public(&self) -> bool {
         match self.does {
+            Does::Trail(part) => part.is_public(),
             Does::Read(Sees::Public, _)
             | Does::Programme
             | Does::Health
@@ -193,7 +222,7 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
     }
 }
 
-/// Every route of the exchange but the trail's own files (`http::trail`).
+/// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
 #[rustfmt::skip]
 pub const ROUTES: &[Route] = &[
     asks("/v1/parties", Kind::AdmitParty, "Admit a party"),
@@ -269,6 +298,10 @@ pub const ROUTES: &[Route] = &[
     Route { method: Verb::Get, path: "/v1/cases", summary: "Cases: mine, or all for whoever sees all", does: Does::List(List::Cases) },
     Route { method: Verb::Get, path: "/v1/entries", summary: "Search the trail by receipt, order, voucher, case, document, party or type", does: Does::List(List::Entries) },
     Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
+    Route { method: Verb::Get, path: "/v1/entries/{seq}/proof", summary: "The proof that an entry is in the trail (C2SP tlog-proof)", does: Does::Trail(Part::Proof) },
+    Route { method: Verb::Get, path: "/checkpoint", summary: "The newest signed checkpoint (C2SP tlog-checkpoint)", does: Does::Trail(Part::Checkpoint) },
+    Route { method: Verb::Get, path: "/tile/entries/{place:.*}", summary: "Entries of the trail, for regulators (C2SP tlog-tiles)", does: Does::Trail(Part::Bundle) },
+    Route { method: Verb::Get, path: "/tile/{place:.*}", summary: "Hashes of the trail (C2SP tlog-tiles)", does: Does::Trail(Part::Tile) },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
     Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
     Route { method: Verb::Get, path: "/openapi.json", summary: "This interface", does: Does::OpenApi },
@@ -286,9 +319,14 @@ pub fn configure(app: &mut web::ServiceConfig) {
         }
     }
     for path in paths {
-        app.service(resource(path));
+        let resource = resource(path);
+        if path.starts_with("/tile/entries/") {
+            // Compressed for who accepts it (C2SP tlog-tiles). Hashes are random: their tiles are not.
+            app.service(resource.wrap(Compress::default()));
+        } else {
+            app.service(resource);
+        }
     }
-    trail::configure(app);
     app.default_service(web::to(no_such_path));
 }
 
@@ -327,7 +365,10 @@ async fn answer(
         "answered"
     );
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // What never changes says so itself.
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -374,6 +415,7 @@ async fn dispatch(
         }
         Does::Programme => programme::show(shared, request).await,
         Does::Entry => entry::answer(shared, request).await,
+        Does::Trail(part) => trail::answer(shared, part, request).await,
         Does::Health => health(&shared).await,
         Does::Metrics => metrics(&shared).await,
         Does::OpenApi => Ok(HttpResponse::Ok().json(openapi::document())),
@@ -406,6 +448,11 @@ async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
             name: "quan_entries",
             help: "Entries of the trail.",
             value: size,
+        },
+        Gauge {
+            name: "quan_published",
+            help: "Entries that the published checkpoint covers.",
+            value: *shared.published.borrow(),
         },
         Gauge {
             name: "quan_projected",

@@ -6,7 +6,7 @@
 //! exchange: lists are then older, and each says its `as_of`. Who calls: `serve`, `quan rebuild`.
 
 mod batch;
-mod objects;
+pub(crate) mod objects;
 
 use std::sync::Arc;
 use std::time::Duration;

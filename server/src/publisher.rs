@@ -66,6 +66,7 @@ pub struct Publisher {
     growth: Option<Growth>,
     /// The note that was last put into, or found in, the bucket.
     in_bucket: Option<String>,
+    published: watch::Sender<u64>,
 }
 
 impl Publisher {
@@ -82,6 +83,7 @@ impl Publisher {
             db: Some(db),
             growth: None,
             in_bucket: None,
+            published: watch::Sender::new(0),
         })
     }
 
@@ -89,6 +91,12 @@ impl Publisher {
     #[must_use]
     pub const fn key(&self) -> &VerifierKey {
         &self.key
+    }
+
+    /// How many entries the published checkpoint covers, as it grows.
+    #[must_use]
+    pub fn published(&self) -> watch::Receiver<u64> {
+        self.published.subscribe()
     }
 
     /// Writes the policy file that trusts this log's key and asks for no witness (C2SP tlog-policy), where there is none.
@@ -278,6 +286,7 @@ impl Publisher {
             let Some(row) = heads::published(db)? else {
                 return Ok(());
             };
+            self.published.send_replace(row.size);
             if self.in_bucket.as_ref() == Some(&row.note) {
                 return Ok(());
             }

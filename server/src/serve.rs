@@ -26,8 +26,7 @@ use verifier::trail::key::{KeyName, VerifierKey};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::http::trail::Bucket;
-use crate::http::{self, Caller, Shared};
+use crate::http::{self, Caller, Followed, Shared};
 use crate::keys::{self, Keys, SigningKey, Token};
 use crate::objects::{self, Objects};
 use crate::projector::Projector;
@@ -181,15 +180,17 @@ async fn signalled() -> io::Result<()> {
 pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fault> {
     let prepared = prepare(&config, &clock, &faults)?;
     let address = config.listen;
-    let bucket = Bucket(prepared.objects);
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
-    let projected = prepared.projector.projected();
+    let followed = Followed {
+        trail: prepared.objects,
+        published: prepared.publisher.published(),
+        projected: prepared.projector.projected(),
+    };
     let (store, desk) = (prepared.store, prepared.desk);
-    let shared = Arc::new(Shared::new(config, clock, store, desk, projected));
+    let shared = Arc::new(Shared::new(config, clock, store, desk, followed));
     let crew = Crew {
         shared,
-        bucket,
         publisher: prepared.publisher,
         projector: prepared.projector,
         sequencer: prepared.sequencer,
@@ -310,7 +311,6 @@ fn operator_key(config: &Config, store: &Store, desk: &Desk, clock: &Clock) -> R
 /// What works together while a server runs.
 struct Crew {
     shared: Arc<Shared>,
-    bucket: Bucket,
     publisher: Publisher,
     projector: Projector,
     sequencer: JoinHandle<Result<(), sequencer::Fault>>,
@@ -322,7 +322,6 @@ type Tell = mpsc::Sender<io::Result<SocketAddr>>;
 async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Result<(), Fault> {
     let Crew {
         shared,
-        bucket,
         publisher,
         projector,
         sequencer,
@@ -336,7 +335,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         stopped.clone(),
     );
     let (stop_following, stopped_following) = watch::channel(false);
-    let (server, handle) = match listen(shared, bucket) {
+    let (server, handle) = match listen(shared) {
         Ok((server, handle, address)) => {
             let _heard = tell.send(Ok(address));
             (server, handle)
@@ -400,16 +399,12 @@ fn failed<E>(done: Result<Result<(), Fault>, E>, name: &'static str) -> Fault {
         .unwrap_or(Fault::Thread(name))
 }
 
-fn listen(
-    shared: Arc<Shared>,
-    bucket: Bucket,
-) -> io::Result<(actix_web::dev::Server, ServerHandle, SocketAddr)> {
+fn listen(shared: Arc<Shared>) -> io::Result<(actix_web::dev::Server, ServerHandle, SocketAddr)> {
     let (address, threads) = (shared.config.listen, shared.config.threads);
-    let (shared, bucket) = (web::Data::from(shared), web::Data::new(bucket));
+    let shared = web::Data::from(shared);
     let app = move || {
         App::new()
             .app_data(shared.clone())
-            .app_data(bucket.clone())
             .configure(http::configure)
     };
     let bound = HttpServer::new(app)

@@ -8,6 +8,7 @@ use verifier::book::command::{Command, Kind};
 
 use super::problem::{PROBLEM_JSON, Written};
 use super::receipt::LineOutcome;
+use super::trail::Part;
 use super::{Does, ROUTES, Route, Verb};
 
 /// The document for [`ROUTES`].
@@ -15,7 +16,7 @@ use super::{Does, ROUTES, Route, Verb};
 pub(super) fn document() -> Value {
     let mut paths = Map::new();
     for route in ROUTES {
-        let path = paths.entry(route.path).or_insert_with(|| json!({}));
+        let path = paths.entry(route.template()).or_insert_with(|| json!({}));
         if let Value::Object(path) = path {
             path.insert(route.method.as_str().to_lowercase(), operation(route));
         }
@@ -104,7 +105,7 @@ fn operation_id(route: &Route) -> String {
         return kind.as_str().replace('.', "_");
     }
     let path = route
-        .path
+        .template()
         .trim_start_matches("/v1")
         .replace(['{', '}', '.'], "");
     let method = route.method.as_str().to_lowercase();
@@ -114,13 +115,17 @@ fn operation_id(route: &Route) -> String {
 fn parameters(route: &Route) -> Value {
     let text = json!({ "type": "string" });
     let mut parameters = Vec::new();
-    for part in route.path.split('/') {
+    for part in route.template().split('/') {
         if let Some(name) = part
             .strip_prefix('{')
             .and_then(|part| part.strip_suffix('}'))
         {
-            parameters
-                .push(json!({ "name": name, "in": "path", "required": true, "schema": text }));
+            let mut parameter =
+                json!({ "name": name, "in": "path", "required": true, "schema": text });
+            if let Does::Trail(part @ (Part::Tile | Part::Bundle)) = route.does {
+                parameter["description"] = place(part).into();
+            }
+            parameters.push(parameter);
         }
     }
     if let Does::Command(_) = route.does {
@@ -129,7 +134,7 @@ fn parameters(route: &Route) -> Value {
             "schema": { "type": "string", "minLength": 1, "maxLength": 255 },
         }));
     }
-    if route.method == Verb::Get {
+    if waits(route) {
         parameters.push(json!({
             "name": "Quan-Min-Seq", "in": "header", "schema": { "type": "integer", "minimum": 0 },
             "description": "Waits until what is read holds that entry.",
@@ -150,6 +155,38 @@ fn parameters(route: &Route) -> Value {
     Value::Array(parameters)
 }
 
+/// Where a tile or bundle stands, in the one spelling of C2SP tlog-tiles. It holds slashes, which OpenAPI has no word for.
+const fn place(part: Part) -> &'static str {
+    match part {
+        Part::Tile => {
+            "<L>/<N>[.p/<W>]: level 0 to 63; number in groups of three digits, all but the last after an x, e.g. x001/x234/067; width 1 to 255. Slashes stand as they are."
+        }
+        Part::Bundle | Part::Checkpoint | Part::Proof => {
+            "<N>[.p/<W>]: number and width as of a tile of level 0. Slashes stand as they are."
+        }
+    }
+}
+
+/// Whether a read waits for the entry that `Quan-Min-Seq` names.
+const fn waits(route: &Route) -> bool {
+    match route.does {
+        Does::Read(..)
+        | Does::List(_)
+        | Does::Entry
+        | Does::Programme
+        | Does::Trail(Part::Proof) => true,
+        Does::Trail(Part::Checkpoint | Part::Tile | Part::Bundle)
+        | Does::Command(_)
+        | Does::Signed(_)
+        | Does::MakeKey
+        | Does::RemoveKey
+        | Does::Quote
+        | Does::Health
+        | Does::Metrics
+        | Does::OpenApi => false,
+    }
+}
+
 fn request_body(route: &Route) -> Option<Value> {
     let jws = json!({ "schema": { "type": "string", "description": "A compact JWS (RFC 7515)." } });
     let content = match route.does {
@@ -164,6 +201,7 @@ fn request_body(route: &Route) -> Option<Value> {
         Does::Read(..)
         | Does::List(_)
         | Does::Entry
+        | Does::Trail(_)
         | Does::Programme
         | Does::Health
         | Does::Metrics
@@ -244,6 +282,7 @@ fn responses(route: &Route) -> Value {
             known["content"]["application/x-ndjson"] = line;
             responses.insert("200".to_owned(), known);
         }
+        Does::Trail(part) => trail(part, &mut responses),
         Does::Metrics => {
             responses.insert(
                 "200".to_owned(),
@@ -272,6 +311,32 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
+/// What is there with its cache header, and what may not be there yet with the time to ask again.
+fn trail(part: Part, responses: &mut Map<String, Value>) {
+    let text = json!({ "type": "string" });
+    let essence = part.media_type().split(';').next().unwrap_or_default();
+    let schema = if essence == "text/plain" {
+        json!({ "schema": text })
+    } else {
+        json!({})
+    };
+    let found = json!({
+        "description": "The bytes.",
+        "headers": { "Cache-Control": { "schema": { "const": part.cache() } } },
+        "content": { essence: schema },
+    });
+    responses.insert("200".to_owned(), found);
+    if part == Part::Checkpoint {
+        return;
+    }
+    let absent = json!({
+        "description": "Not there, or no canonical path. With Retry-After: not yet published.",
+        "headers": { "Retry-After": { "schema": { "type": "integer" } } },
+        "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    responses.insert("404".to_owned(), absent);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +347,7 @@ mod tests {
         for route in ROUTES {
             let method = route.method.as_str().to_lowercase();
             assert!(
-                document["paths"][route.path][&method]["responses"].is_object(),
+                document["paths"][route.template()][&method]["responses"].is_object(),
                 "{}",
                 route.path
             );

@@ -4,36 +4,26 @@
 //! checkpoint is answered from its row, never from the bucket: there a late put of another server could be an older one.
 
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, RETRY_AFTER,
 };
-use actix_web::middleware::Compress;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use bytes::Bytes;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::Arc;
 use verifier::book::command::Role;
-use verifier::book::entry::Entry;
 use verifier::refusal::{Code, Refusal};
 use verifier::trail::bundle::BundlePath;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::note::Note;
 use verifier::trail::proof::Proof;
 use verifier::trail::tile::{TilePath, Tiles, WIDTH_FULL};
-use verifier::trail::{Flaw, tree};
+use verifier::trail::{Flaw, TreeSize, tree};
 
-use super::access::{self, Caller, store_fault};
+use super::access::{self, store_fault};
 use super::problem::Problem;
 use super::{Shared, entry, no_such_path};
 use crate::objects::Objects;
 use crate::store::heads::{self, Published};
-use crate::store::{Store, log};
-
-const CHECKPOINT: &str = "/checkpoint";
-const BUNDLE: &str = "/tile/entries/{place:.*}";
-const TILE: &str = "/tile/{place:.*}";
-const PROOF: &str = "/v1/entries/{seq}/proof";
 
 /// A path's bytes are a function of committed rows: they never change.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -41,62 +31,75 @@ const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 const PRIVATE: &str = "private, max-age=31536000, immutable";
 const OCTETS: &str = "application/octet-stream";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Seconds after which what is committed and not yet published is there: a checkpoint is signed every second.
+const PUBLISHED_IN: &str = "1";
 
-/// The trail's bucket, as the handlers get it.
-#[derive(Debug, Clone)]
-pub struct Bucket(pub Objects);
-
-/// Puts the trail's paths into the server; `app_data` must hold a [`Shared`] and a [`Bucket`].
-pub fn configure(app: &mut web::ServiceConfig) {
-    let only_get = || web::to(only_get);
-    let bundles = web::resource(BUNDLE)
-        .get(bundle)
-        .default_service(only_get());
-    app.service(
-        web::resource(CHECKPOINT)
-            .get(checkpoint)
-            .default_service(only_get()),
-    )
-    // Compressed for who accepts it. Hashes are random: their tiles are not.
-    .service(bundles.wrap(Compress::default()))
-    .service(web::resource(TILE).get(tile).default_service(only_get()))
-    .service(web::resource(PROOF).get(proof).default_service(only_get()));
+/// What is served of the trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The newest signed checkpoint.
+    Checkpoint,
+    /// A hash tile.
+    Tile,
+    /// 256 entries, for regulators.
+    Bundle,
+    /// The proof that one entry is in the trail.
+    Proof,
 }
 
-async fn only_get(request: HttpRequest) -> HttpResponse {
-    let sentence = format!("{} is not answered here; use GET", request.method());
-    let mut response = Problem::from(Refusal::new(Code::RequestMethod, sentence)).error_response();
-    let headers = response.headers_mut();
-    headers.insert(ALLOW, HeaderValue::from_static("GET"));
-    response
-}
-
-/// Counts an answer, and keeps problems out of caches.
-async fn counted(
-    shared: &Shared,
-    path: &'static str,
-    answer: impl Future<Output = Result<HttpResponse, Problem>>,
-) -> HttpResponse {
-    let mut response = answer
-        .await
-        .unwrap_or_else(|problem| problem.error_response());
-    shared.metrics.request(path, response.status().as_u16());
-    let headers = response.headers_mut();
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    if !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+impl Part {
+    /// Whether it is answered without a key.
+    #[must_use]
+    pub const fn is_public(self) -> bool {
+        match self {
+            Self::Checkpoint | Self::Tile => true,
+            Self::Bundle | Self::Proof => false,
+        }
     }
-    response
+
+    /// The media type of what is answered.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Checkpoint | Self::Proof => TEXT,
+            Self::Tile | Self::Bundle => OCTETS,
+        }
+    }
+
+    /// For how long, and by whom, an answer may be kept.
+    #[must_use]
+    pub const fn cache(self) -> &'static str {
+        match self {
+            // A newer one replaces a checkpoint every second, and a proof holds one.
+            Self::Checkpoint | Self::Proof => "no-store",
+            Self::Tile => IMMUTABLE,
+            Self::Bundle => PRIVATE,
+        }
+    }
+
+    fn found(self, body: impl Into<Bytes>) -> HttpResponse {
+        HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, self.media_type()))
+            .insert_header((CACHE_CONTROL, self.cache()))
+            .body(body.into())
+    }
 }
 
-async fn checkpoint(shared: web::Data<Shared>) -> HttpResponse {
-    let answer = async {
-        let published = published(&shared).await?.ok_or(UNPUBLISHED)?;
-        Ok(HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, TEXT))
-            .body(published.note))
-    };
-    counted(&shared, CHECKPOINT, answer).await
+/// Answers a part of the trail.
+pub(super) async fn answer(
+    shared: Arc<Shared>,
+    part: Part,
+    request: HttpRequest,
+) -> Result<HttpResponse, Problem> {
+    match part {
+        Part::Checkpoint => {
+            let published = published(&shared).await?.ok_or(UNPUBLISHED)?;
+            Ok(part.found(published.note))
+        }
+        Part::Tile => tile(&shared, &request).await,
+        Part::Bundle => bundle(&shared, &request).await,
+        Part::Proof => proof(&shared, &request).await,
+    }
 }
 
 /// Only before the first start has published the empty tree.
@@ -110,59 +113,61 @@ async fn published(shared: &Shared) -> Result<Option<Published>, Problem> {
         .map_err(store_fault)
 }
 
-async fn tile(
-    request: HttpRequest,
-    shared: web::Data<Shared>,
-    bucket: web::Data<Bucket>,
-) -> HttpResponse {
-    let answer = async {
-        // The raw path: it must be the one spelling, so nothing is decoded and nothing else reaches the bucket.
-        let path = request.path().strip_prefix('/').unwrap_or_default();
-        match TilePath::parse(path) {
-            Ok(tile) => stored(&bucket, &tile.to_string(), IMMUTABLE, &request).await,
-            Err(_) => Ok(no_such_path(request.clone()).await),
-        }
-    };
-    counted(&shared, TILE, answer).await
+/// The raw path: it must be the one spelling, so nothing is decoded and nothing else reaches the bucket.
+fn raw(request: &HttpRequest) -> &str {
+    request.path().strip_prefix('/').unwrap_or_default()
 }
 
-async fn bundle(
-    request: HttpRequest,
-    shared: web::Data<Shared>,
-    bucket: web::Data<Bucket>,
-) -> HttpResponse {
-    let answer = async {
-        let caller = access::caller(&shared, &request).await?;
-        shared
-            .desk
-            .read(|book| access::stands(book, caller))
-            .await??;
-        if caller.role != Role::Regulator {
-            let sentence = "entry bundles are for keys of the role regulator; your own entries are at /v1/entries/{seq}";
-            return Err(Refusal::new(Code::AccessRole, sentence).into());
-        }
-        let path = request.path().strip_prefix('/').unwrap_or_default();
-        match BundlePath::parse(path) {
-            Ok(bundle) => stored(&bucket, &bundle.to_string(), PRIVATE, &request).await,
-            Err(_) => Ok(no_such_path(request.clone()).await),
-        }
+async fn tile(shared: &Shared, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let Ok(tile) = TilePath::parse(raw(request)) else {
+        return Ok(no_such_path(request.clone()).await);
     };
-    counted(&shared, BUNDLE, answer).await
-}
-
-async fn stored(
-    bucket: &Bucket,
-    name: &str,
-    cache: &'static str,
-    request: &HttpRequest,
-) -> Result<HttpResponse, Problem> {
-    match object(&bucket.0, name).await? {
-        Some(bytes) => Ok(HttpResponse::Ok()
-            .insert_header((CONTENT_TYPE, OCTETS))
-            .insert_header((CACHE_CONTROL, cache))
-            .body(bytes)),
-        None => Ok(no_such_path(request.clone()).await),
+    match object(&shared.trail, &tile.to_string()).await? {
+        Some(bytes) => Ok(Part::Tile.found(bytes)),
+        None => absent(shared, request, |size| tile.is_new_after(size)).await,
     }
+}
+
+async fn bundle(shared: &Arc<Shared>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = access::caller(shared, request).await?;
+    shared
+        .desk
+        .read(|book| access::stands(book, caller))
+        .await??;
+    if caller.role != Role::Regulator {
+        let sentence = "entry bundles are for keys of the role regulator; your own entries are at /v1/entries/{seq}";
+        return Err(Refusal::new(Code::AccessRole, sentence).into());
+    }
+    let Ok(bundle) = BundlePath::parse(raw(request)) else {
+        return Ok(no_such_path(request.clone()).await);
+    };
+    let end = bundle.first().saturating_add(bundle.width().into());
+    match object(&shared.trail, &bundle.to_string()).await? {
+        Some(bytes) => Ok(Part::Bundle.found(bytes)),
+        None => absent(shared, request, |size| end > size.get()).await,
+    }
+}
+
+/// What is behind the published size may come; what is not there although the tree is as large never does.
+async fn absent(
+    shared: &Shared,
+    request: &HttpRequest,
+    is_after: impl FnOnce(TreeSize) -> bool,
+) -> Result<HttpResponse, Problem> {
+    let response = no_such_path(request.clone()).await;
+    let published = published(shared).await?;
+    let size = published.and_then(|published| TreeSize::new(published.size));
+    if is_after(size.unwrap_or(TreeSize::ZERO)) {
+        return Ok(again(response));
+    }
+    Ok(response)
+}
+
+/// Says when to ask again (TRAIL D16).
+fn again(mut response: HttpResponse) -> HttpResponse {
+    let headers = response.headers_mut();
+    headers.insert(RETRY_AFTER, HeaderValue::from_static(PUBLISHED_IN));
+    response
 }
 
 async fn object(objects: &Objects, name: &str) -> Result<Option<Bytes>, Problem> {
@@ -172,72 +177,29 @@ async fn object(objects: &Objects, name: &str) -> Result<Option<Bytes>, Problem>
     })
 }
 
-async fn proof(
-    request: HttpRequest,
-    seq: web::Path<String>,
-    shared: web::Data<Shared>,
-    bucket: web::Data<Bucket>,
-) -> HttpResponse {
-    let answer = async {
-        let caller = access::caller(&shared, &request).await?;
-        shared
-            .desk
-            .read(|book| access::stands(book, caller))
-            .await??;
-        let seq = entry::number(&seq)?;
-        let store = Arc::clone(&shared.store);
-        let provable = web::block(move || provable(&store, seq, caller))
-            .await
-            .map_err(|fault| Problem::Internal(fault.to_string()))??;
-        match provable {
-            Provable::Now(bytes, published) => {
-                let proof = prove(&bucket.0, seq, bytes, &published).await?;
-                Ok(attached(seq, &proof))
-            }
-            Provable::Later => Ok(later(seq)),
-        }
+/// `GET /v1/entries/{seq}/proof`: for whoever may read the entry.
+async fn proof(shared: &Arc<Shared>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let entry::Readable { seq, bytes, .. } = entry::readable(shared, request).await?;
+    let published = published(shared).await?;
+    let Some(published) = published.filter(|published| seq < published.size) else {
+        return Ok(later(seq));
     };
-    counted(&shared, PROOF, answer).await
+    let proof = prove(&shared.trail, seq, bytes, &published).await?;
+    let mut response = Part::Proof.found(proof.to_string());
+    let disposition = format!("attachment; filename=\"{seq}.tlog-proof\"");
+    if let Ok(disposition) = HeaderValue::from_str(&disposition) {
+        response
+            .headers_mut()
+            .insert(CONTENT_DISPOSITION, disposition);
+    }
+    Ok(response)
 }
 
-enum Provable {
-    Now(Vec<u8>, Published),
-    /// Committed, and not yet under a published checkpoint.
-    Later,
-}
-
-fn provable(store: &Store, seq: u64, caller: Caller) -> Result<Provable, Problem> {
-    let mut db = store.connection().map_err(store_fault)?;
-    let published = heads::published(&mut db).map_err(store_fault)?;
-    let bytes = log::entry(&mut db, seq).map_err(store_fault)?;
-    let bytes = bytes.ok_or_else(|| entry::unknown(seq))?;
-    entry::may_read(
-        &Entry::parse_own(&bytes)?,
-        &bytes,
-        Some(caller),
-        caller.party,
-    )?;
-    Ok(match published.filter(|published| seq < published.size) {
-        Some(published) => Provable::Now(bytes, published),
-        None => Provable::Later,
-    })
-}
-
+/// Committed, and not yet under a published checkpoint.
 fn later(seq: u64) -> HttpResponse {
     let sentence =
         format!("entry {seq} is committed, and published within seconds; ask again then");
-    let mut response = Problem::from(Refusal::new(Code::EntryUnknown, sentence)).error_response();
-    let headers = response.headers_mut();
-    headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
-
-fn attached(seq: u64, proof: &Proof) -> HttpResponse {
-    let disposition = format!("attachment; filename=\"{seq}.tlog-proof\"");
-    HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, TEXT))
-        .insert_header((CONTENT_DISPOSITION, disposition))
-        .body(proof.to_string())
+    again(Problem::from(Refusal::new(Code::EntryUnknown, sentence)).error_response())
 }
 
 /// What a proof is made of is not all at hand yet.

@@ -87,7 +87,8 @@ impl Batch {
         }
     }
 
-    /// Both sides of an order find what concerns it, also where an entry names neither.
+    /// Both sides of an order, the holder of a voucher and the party of a case find what concerns these, also where an entry
+    /// names no party (the rule of `http/entry.rs`).
     fn entry_row(&mut self, entry: &Entry, seq: i64, mut objects: BTreeSet<String>) {
         let named = objects.iter().filter_map(|object| self.orders.get(object));
         let orders: Vec<&OrderRow> = named.collect();
@@ -98,11 +99,16 @@ impl Batch {
         let sides = orders
             .into_iter()
             .flat_map(|order| [&order.buyer, &order.seller]);
-        let sides: Vec<String> = sides
-            .filter(|side| !objects.contains(*side))
+        let vouchers = objects.iter().filter_map(|id| self.vouchers.get(id));
+        let cases = objects.iter().filter_map(|id| self.cases.get(id));
+        let parties = sides
+            .chain(vouchers.map(|voucher| &voucher.holder))
+            .chain(cases.map(|case| &case.party));
+        let parties: Vec<String> = parties
+            .filter(|party| !objects.contains(*party))
             .cloned()
             .collect();
-        objects.extend(sides);
+        objects.extend(parties);
         let receipt = objects::receipt(entry);
         let link = receipt.and_then(|receipt| receipt.claims().link());
         let order = entry.found.order.or_else(|| link.map(|link| link.sub));

@@ -15,7 +15,7 @@ const NAME_BYTES_MAX: usize = 200;
 /// and what its receipt is called.
 ///
 /// The bytes are those of the entry.
-pub(super) fn objects(entry: &Entry, bytes: &[u8]) -> BTreeSet<String> {
+pub(crate) fn objects(entry: &Entry, bytes: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
     collect(bytes, &mut found);
     if let Some(receipt) = receipt(entry) {
@@ -115,5 +115,26 @@ mod tests {
         collect(value.to_string().as_bytes(), &mut found);
         let expected = ["ord-aaaaaaaaaaaaaaaa", order, &digest];
         assert!(found.iter().map(String::as_str).eq(expected));
+    }
+
+    /// However an entry comes to name a party: who may read it is decided by these names.
+    #[test]
+    fn every_party_in_the_bytes_of_an_entry_is_an_object_of_it() {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../fixtures/trail/v1/trail/tile/entries"
+        );
+        let bundle = std::fs::read(format!("{folder}/000")).unwrap();
+        let mut named = 0;
+        for bytes in verifier::trail::bundle::decode(&bundle, 256).unwrap() {
+            let objects = objects(&Entry::parse(bytes).unwrap(), bytes);
+            let text = std::str::from_utf8(bytes).unwrap();
+            for (at, _) in text.match_indices("pty-") {
+                let id = text.get(at..at + "pty-".len() + 16).unwrap();
+                assert!(objects.contains(id), "{id} in {text}");
+                named += 1;
+            }
+        }
+        assert!(named > 256);
     }
 }

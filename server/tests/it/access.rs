@@ -8,12 +8,78 @@ use verifier::book::command::Role;
 use crate::support::{Database, Exchange};
 
 on_both!(
+    everything_that_is_answered_is_in_the_openapi_document_and_the_other_way_round,
+    only_a_regulator_reads_bundles,
     every_cell_of_role_and_command_is_as_the_table_says,
     nothing_but_what_is_public_is_answered_without_a_key,
     a_key_ends_with_its_actor_and_with_its_removal,
     only_the_exchange_makes_keys_and_only_for_roles_that_the_actor_has,
     a_suspended_party_asks_for_nothing,
 );
+
+/// A path of a template, for an object that need not exist.
+fn filled(template: &str) -> String {
+    let path = template.replace("{id}", "x").replace("{seq}", "0");
+    if path.contains("entries/{place}") {
+        path.replace("{place}", "000.p/1")
+    } else {
+        path.replace("{place}", "0/000.p/1")
+    }
+}
+
+fn everything_that_is_answered_is_in_the_openapi_document_and_the_other_way_round(
+    database: &Database,
+) {
+    let mut exchange = Exchange::start(database);
+    // A stop publishes what was committed: entry 0.
+    exchange.restart();
+    let document = exchange.nobody().get("/openapi.json").body;
+    let paths = document["paths"].as_object().unwrap();
+    let mut documented = 0;
+    for (template, methods) in paths {
+        for method in ["get", "post"] {
+            let (client, path) = (exchange.nobody(), filled(template));
+            let answer = match method {
+                "get" => client.get(&path),
+                _ => client.post(&path, &json!({})),
+            };
+            // A path that nobody routes is 404, a method that nobody routes 405.
+            let answered = !["request.path", "request.method"].contains(&answer.code());
+            let operation = &methods[method];
+            assert_eq!(answered, operation.is_object(), "{method} {path}");
+            documented += usize::from(answered);
+            // The document says who may come without a key.
+            if answered {
+                let open = operation["security"] == json!([]);
+                assert_eq!(open, answer.status != 401, "{method} {path}");
+            }
+        }
+    }
+    assert_eq!(documented, ROUTES.len());
+}
+
+fn only_a_regulator_reads_bundles(database: &Database) {
+    let exchange = Exchange::start(database);
+    for role in Role::ALL {
+        let client = if role == Role::Exchange {
+            exchange.operator()
+        } else {
+            exchange.member(&[role.as_str()]).client
+        };
+        let answer = client.get("/tile/entries/x999/999");
+        let expected = if role == Role::Regulator {
+            (404, "request.path")
+        } else {
+            (403, "access.role")
+        };
+        assert_eq!(
+            (answer.status, answer.code()),
+            expected,
+            "{}",
+            role.as_str()
+        );
+    }
+}
 
 fn every_cell_of_role_and_command_is_as_the_table_says(database: &Database) {
     let exchange = Exchange::start(database);
@@ -47,7 +113,7 @@ fn nothing_but_what_is_public_is_answered_without_a_key(database: &Database) {
         server::keys::Token::draw("exchange").unwrap().expose(),
     ));
     for route in ROUTES {
-        let path = route.path.replace("{id}", "x").replace("{seq}", "0");
+        let path = filled(&route.template());
         let public = route.is_public();
         for client in [&nobody, &slip, &stranger] {
             let answer = match route.method.as_str() {

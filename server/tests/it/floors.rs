@@ -135,6 +135,24 @@ fn only_the_log_writes_entries_head_and_tree_edge() {
 }
 
 #[test]
+fn every_route_is_made_from_the_one_table() {
+    // What else could make one: then `ROUTES`, and with it the access test and `/openapi.json`, would not know of it.
+    let words = [
+        "web::resource(",
+        "web::scope(",
+        ".route(",
+        "#[get(",
+        "#[post(",
+    ];
+    let found = offenders("server/src", &["server/src/demo"], &words);
+    let files: Vec<_> = found
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(files, ["server/src/http.rs"; 2], "{}", found.join("\n"));
+}
+
+#[test]
 fn each_floor_of_the_server_uses_only_those_below() {
     let floors: [(&[&str], &[&str]); 3] = [
         (

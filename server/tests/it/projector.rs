@@ -6,6 +6,7 @@ use server::store::log::{self, Head};
 use server::store::project::{self, Rows};
 use server::store::read::{self, Cases, Slice, VoucherState, Vouchers};
 use server::store::{Store, StoreFault};
+use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::Arc;
 use verifier::book::Book;
@@ -104,6 +105,31 @@ fn rows_agree_with_the_book_over_the_golden_trail(database: &Database) {
     orders_agree(&rows, &book);
     vouchers_agree(&store, &rows, &book);
     cases_agree(&store, &rows, &book);
+    parties_find_what_concerns_them(&rows, &book);
+}
+
+fn parties_find_what_concerns_them(rows: &Rows, book: &Book) {
+    let links: BTreeSet<(&str, i64)> = rows
+        .links
+        .iter()
+        .map(|link| (link.object.as_str(), link.seq))
+        .collect();
+    let orders = book.orders.iter();
+    let sides =
+        orders.flat_map(|(id, order)| [order.buyer, order.seller].map(|p| (id.to_string(), p)));
+    let vouchers = book.money.vouchers();
+    let holders = vouchers.map(|(id, voucher)| (id.to_string(), voucher.holder.party));
+    let cases = book
+        .cases
+        .iter()
+        .map(|(id, case)| (id.to_string(), case.party));
+    for (object, party) in sides.chain(holders).chain(cases) {
+        let party = party.to_string();
+        let about = links.iter().filter(|(named, _)| *named == object);
+        for (_, seq) in about {
+            assert!(links.contains(&(party.as_str(), *seq)), "{object} {seq}");
+        }
+    }
 }
 
 fn orders_agree(rows: &Rows, book: &Book) {

@@ -7,13 +7,15 @@ use verifier::trail::policy::Policy;
 use verifier::trail::proof::Proof;
 use verifier::trail::{bundle, tile};
 
-use crate::support::{Client, Database, Exchange, Member};
+use crate::support::{Client, Database, Exchange, Market, Member};
 
 on_both!(
     the_checkpoint_and_the_hash_tiles_are_public,
     only_the_one_spelling_of_a_path_is_answered,
     bundles_need_a_regulators_key,
     an_entry_is_proven_to_whom_it_concerns,
+    a_receipt_is_proven_to_both_sides_of_its_order_and_to_its_funder,
+    what_is_not_published_yet_is_asked_for_again,
     what_is_served_is_what_an_auditor_checks,
 );
 
@@ -91,8 +93,15 @@ fn only_the_one_spelling_of_a_path_is_answered(database: &Database) {
             "{path}"
         );
     }
-    let posted = exchange.nobody().post("/checkpoint", &json!({}));
-    assert_eq!((posted.status, posted.code()), (405, "request.method"));
+    for path in [
+        "/checkpoint".to_owned(),
+        format!("/tile/0/000.p/{width}"),
+        format!("/tile/entries/000.p/{width}"),
+    ] {
+        let posted = exchange.nobody().post(&path, &json!({}));
+        let found = (posted.status, posted.code());
+        assert_eq!(found, (405, "request.method"), "{path}");
+    }
 }
 
 fn bundles_need_a_regulators_key(database: &Database) {
@@ -145,6 +154,66 @@ fn an_entry_is_proven_to_whom_it_concerns(database: &Database) {
     for bad in ["-1", "+1", "01", "x", "18446744073709551616"] {
         let answer = regulator.get(&format!("/v1/entries/{bad}/proof"));
         assert_eq!(answer.code(), "request.malformed", "{bad}");
+    }
+}
+
+/// A buyer's own receipts name it nowhere: they name the order, which is the buyer's.
+fn a_receipt_is_proven_to_both_sides_of_its_order_and_to_its_funder(database: &Database) {
+    let mut market = Market::open(Exchange::start(database));
+    let receipt = market.receipt(0, 8);
+    let sent = market.send(&receipt);
+    let seq = sent.body["seq"].as_u64().unwrap();
+    let roles = [
+        (market.buyer.actor.clone(), "buyer"),
+        (market.provider.actor.clone(), "provider"),
+        (market.funder.actor.clone(), "funder"),
+    ];
+    // A stop publishes what was committed.
+    market.exchange.restart();
+    let (path, read) = (
+        format!("/v1/entries/{seq}/proof"),
+        format!("/v1/entries/{seq}"),
+    );
+    for (actor, role) in roles {
+        let client = market.exchange.keyed(&actor, role);
+        let answer = client.get(&path);
+        assert_eq!(answer.status, 200, "{role} {}", answer.text);
+        let proof = Proof::parse(answer.text.as_bytes()).unwrap();
+        let (entry, _) = proof.verify_extra(&policy(&market.exchange)).unwrap();
+        let entry: serde_json::Value = serde_json::from_slice(entry).unwrap();
+        assert_eq!(entry["type"], "receipt.accepted");
+        assert_eq!(client.get(&read).body["entry"], entry);
+    }
+    for role in ["buyer", "provider", "vendor", "funder"] {
+        let stranger = market.exchange.member(&[role]).client;
+        for path in [&path, &read] {
+            let answer = stranger.get(path);
+            let found = (answer.status, answer.code());
+            assert_eq!(found, (403, "access.party"), "{role} {path}");
+        }
+    }
+}
+
+fn what_is_not_published_yet_is_asked_for_again(database: &Database) {
+    let (exchange, _, _) = opened(database);
+    let regulator = exchange.member(&["regulator"]).client;
+    let later = |path: &str| {
+        let answer = regulator.fetch(path, &[]);
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(answer.header("cache-control"), "no-store", "{path}");
+        answer.header("retry-after") == "1"
+    };
+    // The tree will have these one day, and never the others.
+    for path in [
+        "/tile/0/x001/000",
+        "/tile/1/000",
+        "/tile/entries/000",
+        "/tile/entries/x001/000.p/7",
+    ] {
+        assert!(later(path), "{path}");
+    }
+    for path in ["/tile/0/000.p/0", "/tile/entries/00"] {
+        assert!(!later(path), "{path}");
     }
 }
 

@@ -270,7 +270,8 @@ impl Answer {
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
     let media = response.headers().get("content-type");
     let media = media.map(|media| media.to_str().unwrap().to_owned());
-    let text = response.body_mut().read_to_string().unwrap();
+    let bytes = response.body_mut().read_to_vec().unwrap();
+    let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {
         status: response.status().as_u16(),
         media: media.unwrap_or_default(),

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::sequencer::BEHIND_MAX;
 use crate::store::{Address, StoreFault};
 
 /// The origin of an exchange that nobody has named: fit for a trial, not for a city.
@@ -48,6 +49,9 @@ pub struct Asked {
     /// Commands that may wait for the sequencer before callers are told to come back [default: 20000]
     #[arg(long, env = "QUAN_QUEUE_MAX", value_name = "N")]
     pub queue_max: Option<usize>,
+    /// Entries that lists may be behind the log before it is written more slowly [default: 50000]
+    #[arg(long, env = "QUAN_BEHIND_MAX", value_name = "N")]
+    pub behind_max: Option<u64>,
     /// Threads that serve HTTP [default: one a core]
     #[arg(long, env = "QUAN_THREADS", value_name = "N")]
     pub threads: Option<usize>,
@@ -86,6 +90,8 @@ pub struct Config {
     pub timers_every: Duration,
     /// The bound of the sequencer's queue: two full bulk requests, so that one cannot starve all others.
     pub queue_max: usize,
+    /// How far the projector may be behind before the sequencer pauses after each batch (DESIGN §7).
+    pub behind_max: u64,
     /// HTTP threads.
     pub threads: usize,
     /// The form of log lines.
@@ -154,6 +160,7 @@ impl Asked {
             publish_ms: self.publish_ms.or(other.publish_ms),
             timers_ms: self.timers_ms.or(other.timers_ms),
             queue_max: self.queue_max.or(other.queue_max),
+            behind_max: self.behind_max.or(other.behind_max),
             threads: self.threads.or(other.threads),
             log_format: self.log_format.or(other.log_format),
             log: self.log.or(other.log),
@@ -185,6 +192,12 @@ impl Asked {
                 "queue-max",
                 self.queue_max.unwrap_or(20_000),
                 256,
+                1_000_000,
+            )?,
+            behind_max: within(
+                "behind-max",
+                self.behind_max.unwrap_or(BEHIND_MAX),
+                1,
                 1_000_000,
             )?,
             threads: within("threads", self.threads.unwrap_or(cores), 1, 256)?,

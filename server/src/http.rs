@@ -43,7 +43,7 @@ pub use trail::Part;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::metrics::{Gauge, Metrics};
+use crate::metrics::{Metrics, Reading};
 use crate::objects::Objects;
 use crate::sequencer::Desk;
 use crate::store::Store;
@@ -435,39 +435,47 @@ async fn keyed(
     ))
 }
 
+/// How far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake.
 async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
-    let size = shared.desk.read(|book| book.size).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({ "status": "serving", "entries": size })))
+    let entries = shared.desk.read(|book| book.size).await?;
+    Ok(HttpResponse::Ok().json(serde_json::json!({
+        "status": "serving", "entries": entries, "published": *shared.published.borrow(),
+        "projected": *shared.projected.borrow(), "slowed": shared.desk.pace().is_slow(entries),
+    })))
 }
 
 async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
     let size = shared.desk.read(|book| book.size).await?;
     let waiting = u64::try_from(shared.desk.waiting()).unwrap_or(u64::MAX);
-    let gauges = [
-        Gauge {
-            name: "quan_entries",
-            help: "Entries of the trail.",
-            value: size,
-        },
-        Gauge {
-            name: "quan_published",
-            help: "Entries that the published checkpoint covers.",
-            value: *shared.published.borrow(),
-        },
-        Gauge {
-            name: "quan_projected",
-            help: "Entries that lists and search hold.",
-            value: *shared.projected.borrow(),
-        },
-        Gauge {
-            name: "quan_waiting",
-            help: "Commands before the sequencer.",
-            value: waiting,
+    let gauge = |name, help, value| Reading {
+        kind: "gauge",
+        name,
+        help,
+        value,
+    };
+    let readings = [
+        gauge("quan_entries", "Entries of the trail.", size),
+        gauge(
+            "quan_published",
+            "Entries that the published checkpoint covers.",
+            *shared.published.borrow(),
+        ),
+        gauge(
+            "quan_projected",
+            "Entries that lists and search hold.",
+            *shared.projected.borrow(),
+        ),
+        gauge("quan_waiting", "Commands before the sequencer.", waiting),
+        Reading {
+            kind: "counter",
+            name: "quan_pauses_total",
+            help: "Batches after which the sequencer waited for lists and search.",
+            value: shared.desk.pace().pauses(),
         },
     ];
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(shared.metrics.text(&gauges)))
+        .body(shared.metrics.text(&readings)))
 }
 
 async fn no_such_path(request: HttpRequest) -> HttpResponse {

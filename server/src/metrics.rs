@@ -15,7 +15,9 @@ pub struct Metrics {
 
 /// A number read when asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Gauge {
+pub struct Reading {
+    /// `gauge`, or `counter` for what only grows.
+    pub kind: &'static str,
     /// The name, `quan_…`.
     pub name: &'static str,
     /// What it says.
@@ -37,7 +39,7 @@ impl Metrics {
 
     /// Writes everything (Prometheus text format 0.0.4).
     #[must_use]
-    pub fn text(&self, gauges: &[Gauge]) -> String {
+    pub fn text(&self, readings: &[Reading]) -> String {
         let mut text = String::new();
         head(
             &mut text,
@@ -63,9 +65,9 @@ impl Metrics {
                 &format!("quan_receipts_total{{outcome=\"{outcome}\",code=\"{code}\"}} {count}"),
             );
         }
-        for gauge in gauges {
-            head(&mut text, gauge.name, gauge.help, "gauge");
-            line(&mut text, &format!("{} {}", gauge.name, gauge.value));
+        for reading in readings {
+            head(&mut text, reading.name, reading.help, reading.kind);
+            line(&mut text, &format!("{} {}", reading.name, reading.value));
         }
         text
     }
@@ -103,7 +105,8 @@ mod tests {
         metrics.request("/v1/funds", 201);
         metrics.request("/v1/funds", 201);
         metrics.receipt("refused", Some("receipt.rate"));
-        let text = metrics.text(&[Gauge {
+        let text = metrics.text(&[Reading {
+            kind: "gauge",
             name: "quan_entries",
             help: "Entries.",
             value: 7,

@@ -9,10 +9,12 @@ mod batch;
 mod desk;
 mod fault;
 mod loaded;
+mod pace;
 mod queue;
 
 pub use desk::{Committed, Desk, Outcome, Unanswered};
 pub use fault::Fault;
+pub use pace::{BEHIND_MAX, Pace};
 
 use std::collections::BTreeSet;
 use std::io;
@@ -106,30 +108,37 @@ impl Sequencer {
     }
 
     /// Starts the thread that serves the desk until the desk is closed or the log contradicts itself. At most
-    /// `waiting_max` commands wait; more are told to come back.
+    /// `waiting_max` commands wait; more are told to come back. It writes at the `pace` of the projector.
     /// # Errors
     /// The operating system gives no thread.
-    pub fn spawn(self, waiting_max: usize) -> io::Result<(Desk, JoinHandle<Result<(), Fault>>)> {
+    pub fn spawn(
+        self,
+        waiting_max: usize,
+        pace: Pace,
+    ) -> io::Result<(Desk, JoinHandle<Result<(), Fault>>)> {
         let queue = Arc::new(Queue::new(waiting_max));
         let desk = Desk::new(
             Arc::clone(&queue),
             Arc::clone(&self.shelf),
             self.committed.subscribe(),
+            pace.clone(),
         );
         let thread = Builder::new()
             .name("sequencer".to_owned())
-            .spawn(move || self.serve(&queue))?;
+            .spawn(move || self.serve(&queue, &pace))?;
         Ok((desk, thread))
     }
 
-    fn serve(mut self, queue: &Queue) -> Result<(), Fault> {
+    fn serve(mut self, queue: &Queue, pace: &Pace) -> Result<(), Fault> {
         // However this ends, nobody waits for an answer that does not come.
         let _closed = queue.close_when_dropped();
         loop {
             let outcome = match queue.next(BATCH_MAX, FOLLOW_EVERY) {
                 Next::Batch { requests, replies } => {
                     let outcome = self.step(&requests);
-                    answer_all(replies, outcome)
+                    let answered = answer_all(replies, outcome);
+                    pace.keep(*self.committed.borrow());
+                    answered
                 }
                 Next::Idle => self.follow(),
                 Next::Closed => return Ok(()),

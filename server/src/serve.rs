@@ -31,7 +31,7 @@ use crate::keys::{self, Keys, SigningKey, Token};
 use crate::objects::{self, Objects};
 use crate::projector::Projector;
 use crate::publisher::{self, Parts, Publisher};
-use crate::sequencer::{self, Desk, Sequencer};
+use crate::sequencer::{self, Desk, Pace, Sequencer};
 use crate::store::{Store, StoreFault, own};
 use crate::timers;
 
@@ -245,8 +245,9 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     sequencer.open(entry_0(config, &keys, publisher.key())?)?;
     let projector = Projector::open(Arc::clone(&store))?;
     publisher.write_policy(&config.data.join("policy.txt"))?;
+    let pace = Pace::new(projector.projected(), config.behind_max);
     let (desk, thread) = sequencer
-        .spawn(config.queue_max)
+        .spawn(config.queue_max, pace)
         .map_err(|_| Fault::Thread("sequencer"))?;
     operator_key(config, &store, &desk, clock)?;
     Ok(Prepared {

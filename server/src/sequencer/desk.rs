@@ -11,6 +11,7 @@ use verifier::id::Sha256Hash;
 use verifier::refusal::Refusal;
 
 use super::loaded::Shelf;
+use super::pace::Pace;
 use super::queue::Queue;
 
 /// An entry that is durable.
@@ -67,6 +68,7 @@ pub struct Desk {
     queue: Arc<Queue>,
     shelf: Arc<Shelf>,
     committed: watch::Receiver<u64>,
+    pace: Pace,
 }
 
 impl fmt::Debug for Desk {
@@ -80,11 +82,13 @@ impl Desk {
         queue: Arc<Queue>,
         shelf: Arc<Shelf>,
         committed: watch::Receiver<u64>,
+        pace: Pace,
     ) -> Self {
         Self {
             queue,
             shelf,
             committed,
+            pace,
         }
     }
 
@@ -124,6 +128,12 @@ impl Desk {
     #[must_use]
     pub fn committed(&self) -> watch::Receiver<u64> {
         self.committed.clone()
+    }
+
+    /// How far the log may run ahead of the projector, and how often it had to wait.
+    #[must_use]
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// How many requests wait.

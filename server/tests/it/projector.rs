@@ -27,6 +27,7 @@ on_both!(
     lists_show_what_concerns_one_and_say_how_far_they_are,
     an_entry_is_found_by_its_receipt_order_and_type,
     a_caller_waits_for_its_own_entry_and_not_for_ever,
+    an_exchange_whose_projector_stands_still_is_slowed_and_says_so,
 );
 
 /// A market with an order, a voucher behind it, and receipts.
@@ -398,4 +399,34 @@ fn a_caller_waits_for_its_own_entry_and_not_for_ever(database: &Database) {
         .client
         .fetch("/v1/entries", &[("quan-min-seq", "soon")]);
     assert_eq!(wrong.status, 400);
+}
+
+fn an_exchange_whose_projector_stands_still_is_slowed_and_says_so(database: &Database) {
+    let exchange = Exchange::with_behind_max(database, 3);
+    let operator = exchange.operator();
+    let admit = || {
+        let body = json!({ "roles": ["buyer"], "name": "A".repeat(43) });
+        operator.done("/v1/parties", &body)["seq"].as_u64().unwrap()
+    };
+    let health = || exchange.nobody().get("/health").body;
+    assert_eq!(health()["slowed"], false);
+    // Whoever holds the cursor stops the projector, on this and on every other server.
+    let mut rows = database.connect_to_lists();
+    let held = rows.transaction(|tx| {
+        project::lock_cursor(tx)?;
+        let newest = (0..7).map(|_| admit()).last();
+        let health = health();
+        assert_eq!(health["slowed"], true, "{health}");
+        assert_eq!(health["entries"], newest.unwrap() + 1);
+        assert!(health["projected"].as_u64() < health["entries"].as_u64());
+        let metrics = exchange.nobody().get("/metrics").text;
+        assert!(!metrics.contains("quan_pauses_total 0\n"), "{metrics}");
+        assert!(metrics.contains("# TYPE quan_pauses_total counter\n"));
+        Ok::<_, StoreFault>(())
+    });
+    held.unwrap();
+    let seq = admit();
+    let regulator = exchange.member(&["regulator"]);
+    list(&regulator.client, "/v1/entries", seq);
+    assert_eq!(health()["slowed"], false);
 }

@@ -2,9 +2,10 @@
 
 use server::clock::Clock;
 use server::faults::Faults;
-use server::sequencer::{Fault, Outcome, Sequencer, Unanswered};
+use server::sequencer::{BEHIND_MAX, Fault, Outcome, Pace, Sequencer, Unanswered};
 use server::store::Store;
 use std::sync::Arc;
+use tokio::sync::watch;
 use verifier::book::command::{AdmitParty, Command, OpenExchange, Role};
 use verifier::book::decide::Request;
 use verifier::id::Sha256Hash;
@@ -21,6 +22,7 @@ on_both!(
     a_log_that_was_changed_is_not_served,
     many_callers_get_one_entry_each,
     a_full_queue_says_so_and_takes_nothing,
+    a_log_far_ahead_of_its_lists_is_written_more_slowly_and_refuses_nothing,
     a_long_log_is_replayed_at_a_start,
 );
 
@@ -128,7 +130,7 @@ fn a_log_that_was_changed_is_not_served(database: &Database) {
 }
 
 fn many_callers_get_one_entry_each(database: &Database) {
-    let (desk, thread) = start(database, &clock()).spawn(10_000).unwrap();
+    let (desk, thread) = start(database, &clock()).spawn(10_000, free()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(4)
         .build()
@@ -160,8 +162,40 @@ fn many_callers_get_one_entry_each(database: &Database) {
     assert_eq!(audit(&mut database.connect()).0.len(), 1_001);
 }
 
+/// Nobody follows this log.
+fn free() -> Pace {
+    Pace::new(watch::channel(0).1, BEHIND_MAX)
+}
+
+fn a_log_far_ahead_of_its_lists_is_written_more_slowly_and_refuses_nothing(database: &Database) {
+    // A projector that does not move.
+    let (projected, receiver) = watch::channel(0);
+    let pace = Pace::new(receiver, 3);
+    let (desk, thread) = start(database, &clock()).spawn(10, pace.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let write = |number| {
+        let outcome = runtime.block_on(desk.submit_one(admit(database, number)));
+        assert_eq!(seq(&outcome), Some(number));
+    };
+    (1..=2).for_each(write);
+    assert_eq!(pace.pauses(), 0, "three entries are not too many");
+    (3..=6).for_each(write);
+    // An answer comes before the pause: that of the last one may not have begun.
+    assert!(pace.pauses() >= 3, "{}", pace.pauses());
+    assert!(desk.pace().is_slow(7));
+    projected.send_replace(1_000);
+    write(7);
+    let pauses = pace.pauses();
+    (8..=20).for_each(write);
+    assert_eq!((pace.pauses(), pace.is_slow(21)), (pauses, false));
+    desk.close();
+    thread.join().unwrap().unwrap();
+}
+
 fn a_full_queue_says_so_and_takes_nothing(database: &Database) {
-    let (desk, thread) = start(database, &clock()).spawn(10).unwrap();
+    let (desk, thread) = start(database, &clock()).spawn(10, free()).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();

@@ -75,6 +75,11 @@ impl Database {
         Self::execute_at(&self.lists(), statement);
     }
 
+    /// A connection to the projections.
+    pub(crate) fn connect_to_lists(&self) -> Db {
+        Db::open(&self.lists()).unwrap()
+    }
+
     /// Deletes the projections, as an operator may: the file, or the tables.
     pub(crate) fn lose_lists(&self) {
         let Address::Sqlite(path) = self.lists() else {

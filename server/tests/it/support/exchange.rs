@@ -42,6 +42,14 @@ impl Exchange {
         Self::opened(database, 3_600_000, now)
     }
 
+    /// An exchange that is slowed when its lists are so many entries behind.
+    pub(crate) fn with_behind_max(database: &Database, behind_max: u64) -> Self {
+        let mut exchange = Self::start(database);
+        exchange.asked.behind_max = Some(behind_max);
+        exchange.restart();
+        exchange
+    }
+
     fn opened(database: &Database, timers_ms: u64, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let asked = Asked {

@@ -1,5 +1,5 @@
 # The chores by their usual names.
-.PHONY: run demo test bench fmt lint deny clients
+.PHONY: run demo test torture bench fmt lint deny
 
 # Serves on embedded defaults: SQLite and a folder, nothing to configure.
 run:
@@ -29,6 +29,10 @@ test:
 
 deny:
 	./scripts/deny
+
+# What takes too long for every change: a million fuzzed signatures get one verdict.
+torture:
+	QUAN_FUZZED=1000000 cargo test --release -p quan-verifier --lib signature -- --nocapture
 
 # Ratios against peers run in the same minute; printed and written to target/bench.json.
 bench:

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
-use verifier::receipt::Signed;
+use verifier::receipt::{self, Signed};
 use verifier::signature::{Kid, PublicKey};
 
 use crate::objects::wait;
@@ -20,18 +20,9 @@ const KEYS_MAX: usize = 100_000;
 pub(super) struct Keyring(RwLock<HashMap<Kid, PublicKey>>);
 
 impl Keyring {
-    /// Verifies a statement as far as its key is known; anything else is left to `decide`. Runs on a thread that may wait.
-    pub(super) fn verify(&self, desk: &Desk, signed: Signed) -> Signed {
-        let Signed::Unverified(receipt) = signed else {
-            return signed;
-        };
-        let Some(key) = self.find(desk, receipt.kid()) else {
-            return Signed::Unverified(receipt);
-        };
-        match receipt.clone().verify(&key) {
-            Ok(verified) => Signed::Verified(verified),
-            Err(_) => Signed::Unverified(receipt),
-        }
+    /// Verifies statements as far as their keys are known; anything else is left to `decide`. Runs on a thread that may wait.
+    pub(super) fn verify<'a>(&self, desk: &Desk, statements: impl Iterator<Item = &'a mut Signed>) {
+        receipt::verify_all(statements, |kid| self.find(desk, kid));
     }
 
     fn find(&self, desk: &Desk, kid: Kid) -> Option<PublicKey> {

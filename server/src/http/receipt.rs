@@ -11,7 +11,7 @@ use std::task::Poll;
 use verifier::book::command::{AcceptReceipt, Command, GiveAcceptance, Kind};
 use verifier::book::decide::Request;
 use verifier::id::Sha256Hash;
-use verifier::receipt::{CHECKS, JWS_BYTES_MAX};
+use verifier::receipt::{CHECKS, JWS_BYTES_MAX, Signed};
 use verifier::refusal::{Code, Refusal};
 use verifier::report::Report;
 
@@ -93,23 +93,34 @@ struct Source {
 }
 
 impl Source {
-    /// The request of one statement, its signature checked if its key is known.
-    fn ask(&self, shared: &Shared, jws: &[u8]) -> Result<Request, Refusal> {
-        let compact = std::str::from_utf8(jws)
-            .map_err(|_| Refusal::new(Code::ReceiptMalformed, "a compact JWS is ASCII"))?;
-        let jws = shared.keyring.verify(&shared.desk, compact.parse()?);
+    /// The requests of statements, their signatures checked where the keys are known.
+    fn ask(&self, shared: &Shared, statements: &[web::Bytes]) -> Vec<Result<Request, Refusal>> {
+        let parse = |jws: &web::Bytes| {
+            let compact = std::str::from_utf8(jws)
+                .map_err(|_| Refusal::new(Code::ReceiptMalformed, "a compact JWS is ASCII"))?;
+            compact.parse()
+        };
+        let mut parsed: Vec<Result<Signed, Refusal>> = statements.iter().map(parse).collect();
+        let signed = parsed.iter_mut().flatten();
+        shared.keyring.verify(&shared.desk, signed);
+        let request = |jws: Signed| self.request(jws);
+        parsed.into_iter().map(|jws| jws.map(request)).collect()
+    }
+
+    fn request(&self, jws: Signed) -> Request {
+        let req = req("POST", &self.path, jws.receipt().compact().as_bytes());
         let command = if self.kind == Kind::GiveAcceptance {
             Command::GiveAcceptance(GiveAcceptance { jws })
         } else {
             Command::AcceptReceipt(AcceptReceipt { jws })
         };
-        Ok(Request {
+        Request {
             by: self.caller.party,
             actor: self.caller.actor,
             cmd: None,
-            req: Some(req("POST", &self.path, compact.as_bytes())),
+            req: Some(req),
             command,
-        })
+        }
     }
 }
 
@@ -120,9 +131,10 @@ async fn single(
 ) -> Result<HttpResponse, Problem> {
     let body = read_body(payload, JWS_BYTES_MAX).await?;
     let asking = Arc::clone(&shared);
-    let asked = web::block(move || source.ask(&asking, &body))
+    let asked = web::block(move || source.ask(&asking, &[body]).pop())
         .await
         .map_err(|fault| Problem::Internal(fault.to_string()))?
+        .ok_or_else(|| Problem::Internal("a statement makes a request".to_owned()))?
         .map_err(refused)?;
     match shared.desk.submit_one(asked).await {
         Outcome::Accepted(entry) => created(&shared, &entry),
@@ -156,12 +168,7 @@ async fn bulk(
     let lines = lines(&body)?;
     let checks = lines.chunks(PIECE_LINES).map(|piece| {
         let (shared, source, piece) = (Arc::clone(shared), source.clone(), piece.to_vec());
-        web::block(move || {
-            piece
-                .iter()
-                .map(|jws| source.ask(&shared, jws))
-                .collect::<Vec<_>>()
-        })
+        web::block(move || source.ask(&shared, &piece))
     });
     let mut checked = stream::iter(checks).buffered(PIECES_AHEAD);
     let mut decided = Vec::new();

@@ -1,26 +1,50 @@
 //! Multiples of a public key from tables: the strict verdict, faster, for keys that verify often (`design/VERIFY.md`).
 //!
-//! [`Comb::verify`] computes P = S·B + k·(−A) by table look-ups and compares P's canonical encoding with the bytes of R.
-//! That is the strict rule of RFC 8032 for a registered key: an encoder makes canonical encodings only, so no other R can
-//! match; and A and B being of prime order, the one small-order point that P can be is the identity, refused by its bytes.
-//! Variable in nothing secret: it is for public data only. Called by [`super::PublicKey`], which proves the two paths equal.
+//! [`Comb::point`] computes P = S·B + k·(−A) by table look-ups and additions; a signature is good exactly if P's canonical
+//! encoding is the bytes of R. That is the strict rule of RFC 8032 for a registered key: an encoder makes canonical encodings
+//! only, so no other R can match; and A and B being of prime order, the one small-order point that P can be is the identity,
+//! refused by its bytes. Variable in nothing secret: it is for public data only. Called by [`super::PublicKey`] for one and by
+//! [`super::verify_all`] for many signatures, which share one inversion and nothing else.
 
-use curve25519_dalek::constants::ED25519_BASEPOINT_TABLE;
-use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsBasepointTable};
+mod field;
+mod point;
+mod table;
+
+use std::sync::LazyLock;
+
+use curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED;
 use curve25519_dalek::scalar::Scalar;
-use curve25519_dalek::traits::{BasepointTable as _, Identity as _};
 use sha2::{Digest as _, Sha512};
 
 use super::{KEY_BYTES, SIGNATURE_BYTES};
+pub(super) use point::Point;
+use table::Table;
 
-/// The multiples of −A: 30 KB, made in the time of a few verifications.
-pub(super) struct Comb(EdwardsBasepointTable);
+/// Bits of a digit of k, for which each busy key has a table of 280 KB.
+const KEY_WIDTH: u32 = 7;
+/// Bits of a digit of S, for which there is one table of 1.6 MB.
+const BASE_WIDTH: u32 = 10;
+
+/// The multiples of B, the same for all keys.
+static BASE: LazyLock<Option<Table<BASE_WIDTH>>> = LazyLock::new(|| {
+    Point::decode(ED25519_BASEPOINT_COMPRESSED.as_bytes()).map(|b| Table::new(&b))
+});
+
+/// The encoding of the identity (RFC 8032 §5.1.2): x = 0, y = 1.
+const IDENTITY: [u8; 32] = {
+    let mut bytes = [0; 32];
+    bytes[0] = 1;
+    bytes
+};
+
+/// The multiples of −A, made in the time of some twenty verifications without it.
+pub(super) struct Comb(Table<KEY_WIDTH>);
 
 impl Comb {
     /// Makes the table of a registered key. None if the bytes are no point, which registration rules out.
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Option<Self> {
-        let point = CompressedEdwardsY(*key).decompress()?;
-        Some(Self(EdwardsBasepointTable::create(&-point)))
+        let point = Point::decode(key)?;
+        Some(Self(Table::new(&point.negated())))
     }
 
     /// The verdict on `signature` over `message` by `key`, whose table this is.
@@ -30,25 +54,30 @@ impl Comb {
         message: &[u8],
         signature: &[u8; SIGNATURE_BYTES],
     ) -> bool {
-        let Some((r, s)) = signature.split_first_chunk::<32>() else {
-            return false;
-        };
-        // S < L: a larger one is another spelling of the same signature.
-        let s: Option<Scalar> = s
-            .try_into()
-            .ok()
-            .and_then(|s| Scalar::from_canonical_bytes(s).into());
-        let Some(s) = s else { return false };
-        if *r == CompressedEdwardsY::identity().to_bytes() {
-            return false;
+        let point = self.point(key, message, signature);
+        point.is_some_and(|point| signature.starts_with(&point.encode()))
+    }
+
+    /// The point whose encoding R must be; none where S or R rule a good signature out.
+    pub(super) fn point(
+        &self,
+        key: &[u8; KEY_BYTES],
+        message: &[u8],
+        signature: &[u8; SIGNATURE_BYTES],
+    ) -> Option<Point> {
+        let (r, s) = signature.split_first_chunk::<32>()?;
+        if *r == IDENTITY {
+            return None;
         }
+        // S < L: a larger one is another spelling of the same signature.
+        let s: Scalar = Option::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
         let hash = Sha512::new()
             .chain_update(r)
             .chain_update(key)
             .chain_update(message)
             .finalize();
         let k = Scalar::from_bytes_mod_order_wide(&hash.into());
-        let point = ED25519_BASEPOINT_TABLE.mul_base(&s) + self.0.mul_base(&k);
-        point.compress().as_bytes() == r
+        let multiple = BASE.as_ref()?.add_multiple(s.as_bytes(), Point::IDENTITY);
+        Some(self.0.add_multiple(k.as_bytes(), multiple))
     }
 }

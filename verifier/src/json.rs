@@ -5,6 +5,7 @@
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::marker::PhantomData;
@@ -43,12 +44,50 @@ pub fn check(text: &[u8]) -> Result<(), NotStrict> {
     Ok(())
 }
 
-/// Reads a strict text into a type; the type itself refuses unknown members.
+/// Reads a strict text into a type, objects from objects; the type itself refuses unknown members.
 /// # Errors
 /// [`NotStrict`].
-pub fn read<T: DeserializeOwned>(text: &[u8]) -> Result<T, NotStrict> {
+pub fn read<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, NotStrict> {
     check(text)?;
-    Ok(serde_json::from_slice(text)?)
+    let value = serde_json::from_slice(text)?;
+    check_objects(text, &value)?;
+    Ok(value)
+}
+
+/// Checks that a text has an object wherever what was read of it is written as one: a derived struct alone would take its
+/// members from an array too, which names none of them.
+/// # Errors
+/// [`NotStrict`] names the member.
+pub fn check_objects<T: Serialize>(text: &[u8], read: &T) -> Result<(), NotStrict> {
+    let (given, written): (Value, _) = (serde_json::from_slice(text)?, serde_json::to_value(read)?);
+    if let Some(path) = unnamed(&given, &written) {
+        let sentence = format!("an array stands where an object belongs, at {path}");
+        return Err(NotStrict(sentence));
+    }
+    Ok(())
+}
+
+/// Where an array is given for an object that is written; what is absent, and how a text or number is spelled, are the
+/// type's own to refuse.
+fn unnamed(given: &Value, written: &Value) -> Option<String> {
+    match (given, written) {
+        (Value::Array(_), Value::Object(_)) => Some("/".to_owned()),
+        (Value::Array(given), Value::Array(written)) => {
+            let pairs = given.iter().zip(written).enumerate();
+            below(pairs.map(|(place, (given, written))| (place, given, written)))
+        }
+        (Value::Object(given), Value::Object(written)) => {
+            let pairs = written.iter();
+            below(pairs.filter_map(|(name, written)| Some((name, given.get(name)?, written))))
+        }
+        _ => None,
+    }
+}
+
+fn below<'a, N: fmt::Display>(
+    mut pairs: impl Iterator<Item = (N, &'a Value, &'a Value)>,
+) -> Option<String> {
+    pairs.find_map(|(name, given, written)| Some(format!("/{name}{}", unnamed(given, written)?)))
 }
 
 /// Writes the canonical spelling: members in the type's order, no white space, no needless escape.
@@ -247,7 +286,11 @@ mod tests {
                 b: "券/".into()
             })
         );
+        assert!(read::<Pair>(br#"{"b":"x","a":1}"#).is_ok());
+        let said = read::<Vec<(u8, Pair)>>(br#"[[1,{"a":1,"b":"x"}],[2,[1,"x"]]]"#);
+        assert!(said.unwrap_err().to_string().ends_with("at /1/1/"));
         for bad in [
+            r#"[1,"x"]"#,
             r#"{"b":"x","a":1}"#,
             r#"{"a":1, "b":"x"}"#,
             r#"{"a":1,"b":"\u0078"}"#,

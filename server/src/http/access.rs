@@ -6,7 +6,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -203,7 +203,7 @@ pub(super) const fn sees_all(role: Role) -> bool {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
     actor: ActorId,
@@ -291,7 +291,7 @@ pub fn key_row(token: &Token, owner: Caller, label: &str, now: Timestamp) -> Api
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 struct OldKey {
     hash: Sha256Hash,

@@ -103,8 +103,7 @@ pub(super) async fn answer(
 }
 
 fn parse(kind: Kind, body: &[u8]) -> Result<Command, Refusal> {
-    json::check(body)?;
-    Command::from_json(kind, body).map_err(|fault| {
+    Command::parse(kind, body).map_err(|fault| {
         Refusal::new(
             Code::RequestMalformed,
             format!("the body is no {}: {fault}", kind.as_str()),

@@ -246,14 +246,14 @@ fn types(kind: Kind, member: &str) -> Vec<&'static str> {
     });
     let mut taken: Vec<_> = taken.map(|(name, _)| name).collect();
     if taken.contains(&"object") {
-        // The parser would take an object's members from an array too; nobody should send them so.
+        // An empty array is refused for another reason: it has too few members for an object.
         taken.retain(|name| *name != "array");
     }
     taken
 }
 
 fn complaint(kind: Kind, payload: &Value) -> String {
-    let read = Command::from_json(kind, payload.to_string().as_bytes());
+    let read = Command::parse(kind, payload.to_string().as_bytes());
     read.err()
         .map(|fault| fault.to_string())
         .unwrap_or_default()

@@ -105,6 +105,8 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
     );
     let (king, deep) = (good.replace("buyer", "king"), "[".repeat(10_000));
     let array = json!([["buyer"], "A".repeat(43), null]).to_string();
+    let inside = json!({ "site": "sit-aaaaaaaaaaaaaaaa", "hardware": [["nvidia-h100-sxm", 8]] });
+    let inside = inside.to_string();
     let long = format!("{good}{}", " ".repeat(200_000));
     let longest = "k".repeat(256);
     let key = ("idempotency-key", "k");
@@ -118,6 +120,7 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
         ("/v1/parties", "{}", &[key], 400, "request.malformed"),
         ("/v1/parties", "[1]", &[key], 400, "request.malformed"),
         ("/v1/parties", &array, &[key], 400, "request.malformed"),
+        ("/v1/api-keys", r#"["act-aaaaaaaaaaaaaaaa","buyer",""]"#, &[key], 400, "request.malformed"),
         ("/v1/parties", &unknown, &[key], 400, "request.malformed"),
         ("/v1/parties", &twice, &[key], 400, "request.malformed"),
         ("/v1/parties", &king, &[key], 400, "request.malformed"),
@@ -128,6 +131,11 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
         ("/v1/funds", "{}", &[key], 403, "access.role"),
     ];
     rows.iter().for_each(|row| is_refused(&exchange, row));
+    // An object's members stand under their names, also inside.
+    let provider = exchange.member(&["provider"]).client;
+    let answer = provider.send("/v1/sites/update", &inside, &[key]);
+    assert_eq!((answer.status, answer.code()), (400, "request.malformed"));
+    assert!(answer.text.contains("/hardware/0/"), "{}", answer.text);
     for query in ["?limit=0", "?limit=x", "?offset=1"] {
         let answer = exchange.nobody().get(&format!("/v1/funds{query}"));
         assert_eq!(
@@ -136,7 +144,8 @@ fn each_malformed_request_is_a_problem_with_its_code(database: &Database) {
             "{query}"
         );
     }
-    assert_eq!(exchange.nobody().get("/v1/exchange").body["entries"], 1);
+    // Entry 0, and the two of the provider.
+    assert_eq!(exchange.nobody().get("/v1/exchange").body["entries"], 3);
 }
 
 fn is_refused(exchange: &Exchange, (path, body, headers, status, code): &Row<'_>) {

@@ -414,7 +414,7 @@ fn an_exchange_whose_projector_stands_still_is_slowed_and_says_so(database: &Dat
     let mut rows = database.connect_to_lists();
     let held = rows.transaction(|tx| {
         project::lock_cursor(tx)?;
-        let newest = (0..7).map(|_| admit()).last();
+        let newest = (0..7).map(|_| admit()).next_back();
         let health = health();
         assert_eq!(health["slowed"], true, "{health}");
         assert_eq!(health["entries"], newest.unwrap() + 1);

@@ -27,7 +27,7 @@ pub use supply::*;
 
 use serde::{Deserialize, Serialize};
 
-use crate::json::Object;
+use crate::json::{self, NotStrict};
 
 /// The longest list in one command (DESIGN §4.6); a longer one is several commands.
 pub const LIST_MAX: usize = 200;
@@ -125,13 +125,10 @@ macro_rules! commands {
                 }
             }
 
-            /// Reads the payload of a kind; unknown members are refused. The text has passed [`crate::json::check`].
-            /// # Errors
-            /// What `serde_json` says of the payload.
-            pub fn from_json(kind: Kind, payload: &[u8]) -> Result<Self, serde_json::Error> {
+            /// Reads the payload of an entry that is compared with its one spelling afterwards, or that was written here.
+            pub(super) fn from_json(kind: Kind, payload: &[u8]) -> Result<Self, serde_json::Error> {
                 match kind {
-                    $(Kind::$variant => serde_json::from_slice(payload)
-                        .map(|Object(payload)| Self::$variant(payload)),)*
+                    $(Kind::$variant => serde_json::from_slice(payload).map(Self::$variant),)*
                 }
             }
         }
@@ -145,6 +142,18 @@ macro_rules! commands {
             }
         }
     };
+}
+
+impl Command {
+    /// Reads the payload of a kind as it is asked: strict JSON, objects from objects, no unknown member.
+    /// # Errors
+    /// [`NotStrict`] says what is wrong with the payload.
+    pub fn parse(kind: Kind, payload: &[u8]) -> Result<Self, NotStrict> {
+        json::check(payload)?;
+        let command = Self::from_json(kind, payload)?;
+        json::check_objects(payload, &command)?;
+        Ok(command)
+    }
 }
 
 commands! {
@@ -205,9 +214,9 @@ mod tests {
     #[test]
     fn a_payload_with_an_unknown_member_is_refused() {
         let good = br#"{"fund":"sh-compute-2025","fen":5}"#;
-        assert!(Command::from_json(Kind::LapseFund, good).is_ok());
+        assert!(Command::parse(Kind::LapseFund, good).is_ok());
         let bad = br#"{"fund":"sh-compute-2025","fen":5,"yuan":1}"#;
-        assert!(Command::from_json(Kind::LapseFund, bad).is_err());
+        assert!(Command::parse(Kind::LapseFund, bad).is_err());
     }
 
     #[test]

@@ -29,7 +29,7 @@ fn ask(book: &Book, (kind, like): (Kind, Kind), payload: &Value) -> Result<Entry
         .rev()
         .find(|entry| entry.asked.kind() == like)
         .unwrap();
-    let command = Command::from_json(kind, &serde_json::to_vec(payload).unwrap()).unwrap();
+    let command = Command::parse(kind, &serde_json::to_vec(payload).unwrap()).unwrap();
     let request = Request {
         by: like.by,
         actor: like.actor,
@@ -112,7 +112,7 @@ fn an_entry_that_no_bundle_can_frame_is_refused() {
         .unwrap();
     let mut entry = of.clone();
     entry.asked =
-        Command::from_json(Kind::AmendProgramme, &serde_json::to_vec(&amend).unwrap()).unwrap();
+        Command::parse(Kind::AmendProgramme, &serde_json::to_vec(&amend).unwrap()).unwrap();
     assert_eq!(entry.to_bytes().unwrap_err().code, Code::EntryTooLarge);
 }
 

@@ -1,6 +1,7 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
 pub mod catalogue;
+pub mod cause;
 pub mod clock;
 pub mod config;
 pub mod demo;

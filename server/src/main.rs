@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use server::cause::Whole;
 use server::clock::Clock;
 use server::config::{Asked, Config, LogFormat};
 use server::faults::Faults;
@@ -152,11 +153,5 @@ fn say(text: &str) {
     reason = "a command's fault goes to standard error"
 )]
 fn complain(fault: &dyn Error) {
-    eprint!("quan: {fault}");
-    let mut source = fault.source();
-    while let Some(cause) = source {
-        eprint!(": {cause}");
-        source = cause.source();
-    }
-    eprintln!();
+    eprintln!("quan: {}", Whole(fault));
 }

@@ -16,6 +16,7 @@ use verifier::book::entry::Entry;
 use verifier::id::Sha256Hash;
 use verifier::trail::tree::leaf_hash;
 
+use crate::cause::Whole;
 use crate::store::log::{self, Stored};
 use crate::store::project::{self, Cursor};
 use crate::store::{Db, Store, StoreFault};
@@ -133,7 +134,7 @@ impl Projector {
                 Ok(()) => COLLECT,
                 Err(fault) => {
                     tracing::error!(
-                        error = &fault as &dyn std::error::Error,
+                        fault = %Whole(&fault),
                         "nothing was projected; trying again"
                     );
                     committed.mark_changed();

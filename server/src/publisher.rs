@@ -22,6 +22,7 @@ use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 
 pub use fault::Fault;
 
+use crate::cause::Whole;
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::objects::{Objects, wait};
@@ -322,7 +323,9 @@ impl Publisher {
                 Ok(_) if stopping => return Ok(()),
                 Err(fault) if stopping || !fault.is_passing() => return Err(fault),
                 Ok(_) => {}
-                Err(fault) => tracing::error!(%fault, "nothing was published; trying again"),
+                Err(fault) => {
+                    tracing::error!(fault = %Whole(&fault), "nothing was published; trying again");
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(every.max(EVERY_MIN)) => {}

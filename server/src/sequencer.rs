@@ -28,6 +28,7 @@ use verifier::book::decide::Request;
 use verifier::id::{ActorId, PartyId, Salt};
 use verifier::refusal::Code;
 
+use crate::cause::Whole;
 use crate::clock::Clock;
 use crate::faults::Faults;
 use crate::store::{Db, Store, log};
@@ -146,7 +147,7 @@ impl Sequencer {
             match outcome {
                 Err(fault) if fault.stops_writing() => return Err(fault),
                 Err(fault) => tracing::error!(
-                    error = &fault as &dyn std::error::Error,
+                    fault = %Whole(&fault),
                     "nothing was written"
                 ),
                 Ok(()) => {}
@@ -279,7 +280,7 @@ impl Sequencer {
                 Some(Ok(committed)) => Outcome::Known(Box::new(committed)),
                 Some(Err(fault)) => {
                     tracing::error!(
-                        error = &fault as &dyn std::error::Error,
+                        fault = %Whole(&fault),
                         seq,
                         "a known entry cannot be read"
                     );

@@ -23,6 +23,7 @@ use verifier::time::UtcOffset;
 use verifier::trail::Flaw;
 use verifier::trail::key::{KeyName, VerifierKey};
 
+use crate::cause::Whole;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
@@ -361,7 +362,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         done = &mut sequencer => Some(failed(done, "sequencer")),
     };
     if let Some(fault) = early {
-        tracing::error!(%fault, "stopping");
+        tracing::error!(fault = %Whole(&fault), "stopping");
         desk.close();
         stop_following.send_replace(true);
         handle.stop(false).await;

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
+use crate::cause::Whole;
+
 /// Connections for readers. The sequencer and the publisher hold one of their own, see [`Store::dedicated`].
 const POOL_MAX: u32 = 8;
 /// The file of the projections, beside SQLite's: in one file the projector would starve the log.
@@ -77,7 +79,7 @@ impl fmt::Display for StoreFault {
                 path.display()
             ),
             Self::Lock(path, _) => write!(f, "cannot lock {}", path.display()),
-            Self::Connect(fault) => write!(f, "cannot reach the database: {fault}"),
+            Self::Connect(_) => f.write_str("cannot reach the database"),
             Self::Pool(why) => write!(f, "no database connection: {why}"),
             Self::Migrate(_) => f.write_str("cannot bring the schema up to date"),
             Self::Query(_) => f.write_str("the database refused or lost a statement"),
@@ -237,7 +239,7 @@ fn checkpoint_in_background(address: Address) -> Result<SyncSender<()>, StoreFau
         while dropped.recv_timeout(CHECKPOINT_EVERY) == Err(RecvTimeoutError::Timeout) {
             if let Err(fault) = db.checkpoint() {
                 tracing::warn!(
-                    error = &fault as &dyn std::error::Error,
+                    fault = %Whole(&fault),
                     "no checkpoint of the write-ahead log"
                 );
             }

@@ -20,6 +20,7 @@ use verifier::time::Timestamp;
 
 use super::Shared;
 use super::problem::Problem;
+use crate::cause::Whole;
 use crate::keys::Token;
 use crate::store::own::{self, ApiKey};
 use crate::store::{Store, StoreFault};
@@ -143,10 +144,10 @@ fn unknown(sentence: &str) -> Problem {
 /// A fault of the store as the caller sees it.
 pub(super) fn store_fault(fault: StoreFault) -> Problem {
     if matches!(fault, StoreFault::Pool(_) | StoreFault::Connect(_)) {
-        tracing::error!(%fault, "the database cannot be reached");
+        tracing::error!(fault = %Whole(&fault), "the database cannot be reached");
         Problem::Busy("the database cannot be reached right now; try again")
     } else {
-        Problem::Internal(format!("{fault}: {:?}", std::error::Error::source(&fault)))
+        Problem::Internal(Whole(&fault).to_string())
     }
 }
 

@@ -22,6 +22,7 @@ use verifier::trail::{Flaw, TreeSize, tree};
 use super::access::{self, store_fault};
 use super::problem::Problem;
 use super::{Shared, entry, no_such_path};
+use crate::cause::Whole;
 use crate::objects::Objects;
 use crate::store::heads::{self, Published};
 
@@ -172,7 +173,7 @@ fn again(mut response: HttpResponse) -> HttpResponse {
 
 async fn object(objects: &Objects, name: &str) -> Result<Option<Bytes>, Problem> {
     objects.get(name).await.map_err(|fault| {
-        tracing::error!(%fault, "the trail's bucket does not answer");
+        tracing::error!(fault = %Whole(&fault), "the trail's bucket does not answer");
         Problem::Busy("the trail cannot be read right now; try again")
     })
 }

@@ -1,12 +1,22 @@
-//! What the program stands on is lost under load and comes back: the database's server. No client is told a wrong thing
-//! meanwhile, and the same process goes on by itself.
+//! What the program stands on is lost under load and comes back: the database's server, the room on its disk. No client is told
+//! a wrong thing meanwhile, and the same process goes on by itself.
 
+use std::path::Path;
+use std::process::Command;
+
+use server::store::Address;
+
+use crate::support::disk::{self, Disk};
 use crate::support::{Database, Load, Server, cluster, folder};
 
 /// How often a database is lost.
 const LOSSES: u64 = 3;
 /// So many answers in a row that say "unknown": no request comes through any more.
 const UNKNOWN: u64 = 30;
+/// The room on the disk, in megabytes: enough for some hundred entries.
+const ROOM: usize = 4;
+/// The longest file where files may not grow, in bytes: the database is longer already.
+const QUOTA: &str = "65536";
 
 #[test]
 fn a_server_goes_on_after_its_postgresql_was_lost_under_load() {
@@ -26,6 +36,64 @@ fn a_server_goes_on_after_its_postgresql_was_lost_under_load() {
             cluster.start_again();
         }
         load.wait_for(30, &mut servers);
+    });
+    servers.into_iter().for_each(Server::stop);
+    load.look(&database, &data);
+}
+
+/// A server's files in a folder.
+fn files(folder: &Path) -> Database {
+    Database::at(Address::Sqlite(folder.join("quan.db")))
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "it says why it does nothing here")]
+fn a_server_goes_on_after_its_disk_was_full() {
+    let disk = match Disk::mount(ROOM) {
+        Ok(disk) => disk,
+        Err(why) => {
+            eprintln!(
+                "no disk can be mounted here ({why}): the test beside this one forbids files to grow"
+            );
+            return;
+        }
+    };
+    let (data, database) = (disk.folder().join("data"), files(disk.folder()));
+    let mut servers = [Server::start_under(&disk.beside(), &data, &database)];
+    let load = Load::new(&disk.outside().join("data"));
+    load.announce(&servers);
+    load.during(|| {
+        load.wait_for_unknown(UNKNOWN, &mut servers);
+        servers[0].says("nothing was written");
+        servers[0].says("database or disk is full");
+        disk.make_room();
+        load.wait_for(100, &mut servers);
+    });
+    servers.into_iter().for_each(Server::stop);
+    // SQLite looks through links, also those by which we see the disk.
+    let copy = folder();
+    let mut cp = Command::new("cp");
+    cp.arg("-a").arg(disk.outside().join(".")).arg(copy.path());
+    assert!(cp.status().unwrap().success());
+    load.look(&files(copy.path()), &copy.path().join("data"));
+}
+
+/// The same without a disk of its own: the system forbids the server's files to grow, as a quota does.
+#[test]
+fn a_server_goes_on_after_its_files_could_not_grow() {
+    let folder = folder();
+    let (data, database) = (folder.path().join("data"), files(folder.path()));
+    let mut servers = [Server::start_under(&disk::limited(), &data, &database)];
+    let load = Load::new(&data);
+    load.announce(&servers);
+    load.during(|| {
+        load.wait_for(50, &mut servers);
+        disk::may_grow(&servers[0], QUOTA);
+        load.wait_for_unknown(UNKNOWN, &mut servers);
+        servers[0].says("nothing was written");
+        servers[0].says("disk I/O error");
+        disk::may_grow(&servers[0], "unlimited");
+        load.wait_for(100, &mut servers);
     });
     servers.into_iter().for_each(Server::stop);
     load.look(&database, &data);

@@ -2,6 +2,7 @@
 
 pub(crate) mod cluster;
 mod database;
+pub(crate) mod disk;
 mod exchange;
 mod folder;
 mod load;

@@ -75,6 +75,7 @@ impl Server {
         let unsaid = |lines: &mut Vec<String>| !lines.iter().any(|line| line.contains(text));
         let waited = self.said.more.wait_timeout_while(lines, PATIENCE, unsaid);
         let (lines, waited) = waited.unwrap();
+        let lines = lines.clone();
         assert!(!waited.timed_out(), "it does not say {text:?}: {lines:#?}");
     }
 

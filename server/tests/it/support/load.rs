@@ -58,8 +58,9 @@ impl Load {
         }
     }
 
-    /// Lets the clients ask while `story` happens.
+    /// Lets the clients ask while `story` happens; also again, later.
     pub(crate) fn during(&self, story: impl FnOnce()) {
+        self.done.store(false, Ordering::SeqCst);
         thread::scope(|scope| {
             for _ in 0..CLIENTS {
                 scope.spawn(|| self.ask_until_done());

@@ -62,6 +62,17 @@ impl Server {
         }
     }
 
+    /// Runs one that must refuse to serve, and returns what it said as it ended by itself.
+    pub(crate) fn refuses(data: &Path, database: &Database) -> String {
+        let mut child = serve(&[], data, database).spawn().unwrap();
+        let (tell, told) = mpsc::channel();
+        let said = Log::default();
+        said.listen(child.stderr.take().unwrap(), &tell);
+        assert!(!child.wait().unwrap().success());
+        assert!(told.try_recv().is_err(), "it served: {said:#?}");
+        said.lines.into_inner().unwrap().join("\n")
+    }
+
     /// It runs until somebody ends it: a server that gives up by itself says why in its log.
     pub(crate) fn is_alive(&mut self) {
         let ended = self.child.try_wait().unwrap();

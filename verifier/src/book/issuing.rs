@@ -74,7 +74,7 @@ pub fn judge(
     matter.at = wish.since;
     let answer = eligibility::at_application(programme, &matter);
     answer.verdict.require_yes()?;
-    let (tiers, mut trace) = choose_tiers(programme, &matter, 0)?;
+    let (tiers, mut trace) = tiers_of_voucher(programme, &matter)?;
     let Answer {
         trace: mut lines, ..
     } = answer;
@@ -85,6 +85,23 @@ pub fn judge(
         tiers,
         trace: lines,
     })
+}
+
+/// Chooses the tiers as far as a voucher needs them: one with a face of its own needs none, and does not wait for what only
+/// an order shows, such as its site (DESIGN §4.4, when the pipeline runs).
+fn tiers_of_voucher(
+    programme: &Programme,
+    matter: &Matter,
+) -> Result<(Vec<TierChoice>, Vec<TraceLine>), Refusal> {
+    if programme.instrument.face != Face::Computed {
+        let (applicable, trace) = eligibility::tiers(programme, matter);
+        let shown_now =
+            |fact: &String| fact.starts_with("holder.") || fact.starts_with("contract.");
+        if matches!(&applicable, Applicable::Manual(missing) if !missing.iter().any(shown_now)) {
+            return Ok((Vec::new(), trace));
+        }
+    }
+    choose_tiers(programme, matter, 0)
 }
 
 /// Chooses the tiers by segment, or once for the whole order.
@@ -315,4 +332,68 @@ pub fn take(book: &Book, text: &str) -> Result<(CounterKey, i64), Refusal> {
         .with("key", text));
     }
     Ok((key, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Salt;
+    use crate::programme::scenario;
+    use crate::time::Timestamp;
+
+    /// Half of the contract, for chips or holders of some kind.
+    fn judged(face: &str, of: &str, fact: &str) -> Result<Judged, Refusal> {
+        let programme = scenario::programme(&format!(
+            r#"
+            id = "p-1"
+            scheme = "compute"
+            fund = [{{ id = "f-1", funder = "f-finance" }}]
+            instrument = {{ commit_at = "issue", face = "{face}" }}
+            base = {{ of = ["contract"] }}
+            [rate]
+            tier = [
+                {{ id = "some", bp = 5000, when = [{{ of = "{of}", fact = "{fact}", op = "exists" }}] }},
+                {{ id = "other", bp = 1000 }},
+            ]
+            "#
+        ));
+        let wish = Wish {
+            programme: programme.header.id.clone(),
+            holder: PartyId::draw(&Salt::new([1; 16]), 0, 0),
+            contract: None,
+            face: Some(Fen::new(100).unwrap()),
+            purpose: None,
+            since: Timestamp::new(0).unwrap(),
+        };
+        judge(
+            &Book::new(),
+            &programme,
+            &wish,
+            wish.since,
+            &About::default(),
+        )
+    }
+
+    #[test]
+    fn a_chosen_face_does_not_wait_for_what_only_an_order_shows() {
+        let judged = judged("chosen", "site", "chip_origin").unwrap();
+        assert!(judged.tiers.is_empty());
+        let line = judged
+            .trace
+            .iter()
+            .find(|line| line.rule == "rate.tier.some");
+        assert!(line.is_some(), "what is open stands in the trace");
+    }
+
+    #[test]
+    fn every_face_waits_for_the_holders_facts_and_a_computed_one_for_all() {
+        let waits = [
+            judged("chosen", "holder", "startup"),
+            judged("computed", "holder", "startup"),
+            judged("computed", "site", "chip_origin"),
+        ];
+        for refused in waits {
+            assert_eq!(refused.unwrap_err().code, Code::ProgrammeUnknown);
+        }
+    }
 }

@@ -6,4 +6,5 @@ mod command;
 mod golden;
 mod laws;
 mod refusals;
+mod scenarios;
 mod story;

@@ -435,8 +435,14 @@ async fn keyed(
     ))
 }
 
-/// How far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake.
+/// How far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake. A server that
+/// cannot write says so: whoever spreads the load takes another one.
 async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
+    if shared.desk.is_failing() {
+        return Err(Problem::Busy(
+            "nothing can be written right now; the log says why",
+        ));
+    }
     let entries = shared.desk.read(|book| book.size).await?;
     Ok(HttpResponse::Ok().json(serde_json::json!({
         "status": "serving", "entries": entries, "published": *shared.published.borrow(),

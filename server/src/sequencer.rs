@@ -19,6 +19,7 @@ pub use pace::{BEHIND_MAX, Pace};
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -51,6 +52,8 @@ pub struct Sequencer {
     clock: Clock,
     faults: Faults,
     committed: watch::Sender<u64>,
+    /// Whether the last batch, or the last look at the log, failed.
+    failing: Arc<AtomicBool>,
 }
 
 impl Sequencer {
@@ -65,6 +68,7 @@ impl Sequencer {
             clock,
             faults,
             committed: watch::Sender::new(0),
+            failing: Arc::default(),
         };
         sequencer.follow()?;
         Ok(sequencer)
@@ -123,6 +127,7 @@ impl Sequencer {
             Arc::clone(&self.shelf),
             self.committed.subscribe(),
             pace.clone(),
+            Arc::clone(&self.failing),
         );
         let thread = Builder::new()
             .name("sequencer".to_owned())
@@ -141,9 +146,11 @@ impl Sequencer {
                     pace.keep(*self.committed.borrow());
                     answered
                 }
+                Next::Idle if self.failing.load(Ordering::Relaxed) => self.prove(),
                 Next::Idle => self.follow(),
                 Next::Closed => return Ok(()),
             };
+            self.failing.store(outcome.is_err(), Ordering::Relaxed);
             match outcome {
                 Err(fault) if fault.stops_writing() => return Err(fault),
                 Err(fault) => tracing::error!(
@@ -265,6 +272,17 @@ impl Sequencer {
         drop(shelf);
         caught?;
         self.committed.send_replace(head.size);
+        self.db = Some(db);
+        Ok(())
+    }
+
+    /// After a fault, an idle server sees whether it could write again: it reads the log, takes the lock and commits that, and
+    /// looks at the clocks. Nothing is appended.
+    fn prove(&mut self) -> Result<(), Fault> {
+        self.follow()?;
+        let mut db = self.ready()?;
+        let clock = &self.clock;
+        db.transaction(|tx| Batch::new(clock, &log::lock_head(tx)?).map(drop))?;
         self.db = Some(db);
         Ok(())
     }

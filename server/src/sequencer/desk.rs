@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 use verifier::book::Book;
@@ -69,6 +70,7 @@ pub struct Desk {
     shelf: Arc<Shelf>,
     committed: watch::Receiver<u64>,
     pace: Pace,
+    failing: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Desk {
@@ -83,12 +85,14 @@ impl Desk {
         shelf: Arc<Shelf>,
         committed: watch::Receiver<u64>,
         pace: Pace,
+        failing: Arc<AtomicBool>,
     ) -> Self {
         Self {
             queue,
             shelf,
             committed,
             pace,
+            failing,
         }
     }
 
@@ -134,6 +138,12 @@ impl Desk {
     #[must_use]
     pub const fn pace(&self) -> &Pace {
         &self.pace
+    }
+
+    /// Whether the sequencer could not write when it last tried.
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// How many requests wait.

@@ -10,13 +10,27 @@ use crate::support::disk::{self, Disk};
 use crate::support::{Database, Load, Server, cluster, folder};
 
 /// How often a database is lost.
-const LOSSES: u64 = 3;
+const LOSSES: u64 = 2;
 /// So many answers in a row that say "unknown": no request comes through any more.
 const UNKNOWN: u64 = 30;
 /// The room on the disk, in megabytes: enough for some hundred entries.
 const ROOM: usize = 4;
 /// The longest file where files may not grow, in bytes: the database is longer already.
 const QUOTA: &str = "65536";
+
+/// No request comes through any more, each is told so, and the server says why in its log, and that it cannot write.
+fn is_lost(load: &Load, servers: &mut [Server], why: &str) {
+    load.wait_for_unknown(UNKNOWN, servers);
+    servers[0].says("nothing was written");
+    servers[0].says(why);
+    assert_eq!(servers[0].health(), 503);
+}
+
+/// Clients are answered again, by the same process.
+fn goes_on(load: &Load, servers: &mut [Server]) {
+    load.wait_for(100, servers);
+    assert_eq!(servers[0].health(), 200);
+}
 
 #[test]
 fn a_server_goes_on_after_its_postgresql_was_lost_under_load() {
@@ -27,16 +41,19 @@ fn a_server_goes_on_after_its_postgresql_was_lost_under_load() {
     let load = Load::new(&data);
     load.announce(&servers);
     load.during(|| {
+        load.wait_for(1, &mut servers);
         for _ in 0..LOSSES {
-            load.wait_for(30, &mut servers);
             cluster.stop_at_once();
-            load.wait_for_unknown(UNKNOWN, &mut servers);
-            servers[0].says("nothing was written");
-            servers[0].says("cannot reach the database");
+            is_lost(&load, &mut servers, "cannot reach the database");
             cluster.start_again();
+            goes_on(&load, &mut servers);
         }
-        load.wait_for(30, &mut servers);
     });
+    // Also while nobody asks for anything.
+    cluster.stop_at_once();
+    servers[0].comes_to(503);
+    cluster.start_again();
+    servers[0].comes_to(200);
     servers.into_iter().for_each(Server::stop);
     load.look(&database, &data);
 }
@@ -63,11 +80,9 @@ fn a_server_goes_on_after_its_disk_was_full() {
     let load = Load::new(&disk.outside().join("data"));
     load.announce(&servers);
     load.during(|| {
-        load.wait_for_unknown(UNKNOWN, &mut servers);
-        servers[0].says("nothing was written");
-        servers[0].says("database or disk is full");
+        is_lost(&load, &mut servers, "database or disk is full");
         disk.make_room();
-        load.wait_for(100, &mut servers);
+        goes_on(&load, &mut servers);
     });
     servers.into_iter().for_each(Server::stop);
     // SQLite looks through links, also those by which we see the disk.
@@ -89,11 +104,9 @@ fn a_server_goes_on_after_its_files_could_not_grow() {
     load.during(|| {
         load.wait_for(50, &mut servers);
         disk::may_grow(&servers[0], QUOTA);
-        load.wait_for_unknown(UNKNOWN, &mut servers);
-        servers[0].says("nothing was written");
-        servers[0].says("disk I/O error");
+        is_lost(&load, &mut servers, "disk I/O error");
         disk::may_grow(&servers[0], "unlimited");
-        load.wait_for(100, &mut servers);
+        goes_on(&load, &mut servers);
     });
     servers.into_iter().for_each(Server::stop);
     load.look(&database, &data);

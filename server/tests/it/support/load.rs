@@ -12,13 +12,11 @@ use verifier::audit::Verdict;
 use verifier::id::Sha256Hash;
 use verifier::trail::policy::Policy;
 
-use super::process::{PATIENCE, Server};
+use super::process::{A_MOMENT, PATIENCE, Server};
 use super::{Database, Trail, replay};
 
 /// Clients that ask at the same time.
 const CLIENTS: u64 = 4;
-/// Between two tries of a client.
-const A_MOMENT: Duration = Duration::from_millis(10);
 /// The sentence of a 503 that leaves open whether it was done.
 const UNKNOWN: &str = "it is unknown whether this was done";
 

@@ -5,12 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Database;
 
 /// A server that is started is up long before this.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+pub(crate) const A_MOMENT: Duration = Duration::from_millis(10);
 
 /// One `quan serve`.
 pub(crate) struct Server {
@@ -88,6 +90,26 @@ impl Server {
         let (lines, waited) = waited.unwrap();
         let lines = lines.clone();
         assert!(!waited.timed_out(), "it does not say {text:?}: {lines:#?}");
+    }
+
+    /// The status of `/health`.
+    pub(crate) fn health(&self) -> u16 {
+        let config = ureq::Agent::config_builder().http_status_as_error(false);
+        let agent = config.build().new_agent();
+        let answer = agent.get(format!("http://{}/health", self.address)).call();
+        answer.unwrap().status().as_u16()
+    }
+
+    /// Waits until `/health` has this status, with nobody asking for anything else.
+    #[track_caller]
+    pub(crate) fn comes_to(&self, status: u16) {
+        let begun = Instant::now();
+        while self.health() != status {
+            assert!(begun.elapsed() < PATIENCE, "it is never {status}");
+            // It says something, or a moment passes.
+            let lines = self.said.lines.lock().unwrap();
+            let _more = self.said.more.wait_timeout(lines, A_MOMENT).unwrap();
+        }
     }
 
     /// SIGKILL: nothing is tidied up.

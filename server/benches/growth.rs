@@ -59,10 +59,9 @@ fn main() {
     let late = own.cost(&mut market, &mut next);
     report(&Row {
         name: "settle_growth",
-        value: late,
         unit: "µs of processor time a receipt",
         peer: &format!("the same at {EARLY} entries, not {entries}"),
-        peer_value: early,
+        rounds: &[(late, early)],
     });
     drop(own);
     start(&address);
@@ -84,10 +83,9 @@ fn start(address: &Address) {
     );
     report(&Row {
         name: "start",
-        value: seconds,
         unit: "s",
         peer: "reading the same rows, SHA-256 of each",
-        peer_value: read,
+        rounds: &[(seconds, read)],
     });
 }
 

@@ -35,7 +35,7 @@ use cluster::Cluster;
 use market::{Market, Who};
 use pgbench::Peer;
 use quan::Quan;
-use report::{Row, median, report, setting};
+use report::{Row, report, setting};
 use verifier::time::Timestamp;
 
 const ORDERS: usize = 1_000;
@@ -85,7 +85,7 @@ fn measure(database: &str, address: Option<String>, peer: &Peer<'_>, extent: &Ex
     let per_round = most(extent.bulk, BULK_CONNECTIONS) + most(extent.single, SINGLE_CONNECTIONS);
     let per_order = per_round * extent.rounds;
     let mut market = Market::open(&mut quan, ORDERS, per_order, now);
-    let (mut tps, mut bulk, mut single) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut bulk, mut single) = (Vec::new(), Vec::new());
     for _ in 0..extent.rounds {
         let many = lanes(&quan, &mut market, extent.bulk, BULK_CONNECTIONS, LINES);
         let ones = lanes(&quan, &mut market, extent.single, SINGLE_CONNECTIONS, 1);
@@ -96,18 +96,15 @@ fn measure(database: &str, address: Option<String>, peer: &Peer<'_>, extent: &Ex
             "{database}: pgbench {peers:.0} tps, bulk {bulked:.0}/s, single {singled:.0}/s, server {} MB",
             memory(quan.id())
         );
-        tps.push(peers);
-        bulk.push(bulked);
-        single.push(singled);
+        bulk.push((bulked, peers));
+        single.push((singled, peers));
     }
-    let tps = median(tps);
-    for (kind, rates) in [("bulk", bulk), ("single", single)] {
+    for (kind, rounds) in [("bulk", bulk), ("single", single)] {
         report(&Row {
             name: &format!("settle_{kind}_{database}"),
-            value: median(rates),
             unit: "receipts/s",
             peer: pgbench::NAME,
-            peer_value: tps,
+            rounds: &rounds,
         });
     }
 }

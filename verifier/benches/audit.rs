@@ -41,7 +41,7 @@ use verifier::trail::tile::TilePath;
 use verifier::trail::{TreeSize, tree};
 
 use market::{Exchange, Market, Who};
-use report::{Row, median, processor_seconds, report, setting};
+use report::{Row, processor_seconds, report, setting};
 
 const ORIGIN: &str = "localhost/bench";
 const ORDERS: usize = 1_000;
@@ -65,21 +65,19 @@ fn main() {
         trail.ask(Who::Provider, Command::AcceptReceipt(AcceptReceipt { jws }));
     }
     let entries = trail.finish();
-    let mut peers = Vec::new();
-    let mut own = Vec::new();
+    let mut rounds = Vec::new();
     let mut memory: u64 = 0;
     for _ in 0..ROUNDS {
-        peers.push(verify_alone(&sample));
+        let peer = verify_alone(&sample);
         let (seconds, peak) = audit(folder.path());
-        own.push(entries as f64 / seconds);
+        rounds.push((entries as f64 / seconds, peer));
         memory = memory.max(peak);
     }
     report(&Row {
         name: "audit",
-        value: median(own),
         unit: "entries/s",
         peer: "ed25519-dalek verify_strict alone, one core",
-        peer_value: median(peers),
+        rounds: &rounds,
     });
     println!(
         "{:>24}  {} MB at {entries} entries",

@@ -4,25 +4,27 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-/// A measured number beside a peer's, from the same minute.
+/// What was measured beside a peer.
 pub(crate) struct Row<'a> {
     pub(crate) name: &'a str,
-    pub(crate) value: f64,
     pub(crate) unit: &'a str,
     pub(crate) peer: &'a str,
-    pub(crate) peer_value: f64,
+    /// Of each round the value and the peer's, from the same minute.
+    pub(crate) rounds: &'a [(f64, f64)],
 }
 
-/// Prints a row and puts it into the file, in place of one of the same name.
+/// Prints a row and puts it into the file, in place of one of the same name. The ratio is the median of the rounds' ratios:
+/// a machine that slows down between two rounds slows both sides of each.
 pub(crate) fn report(row: &Row<'_>) {
     let Row {
         name,
-        value,
         unit,
         peer,
-        peer_value,
+        rounds,
     } = row;
-    let ratio = value / peer_value;
+    let of = |number: fn(&(f64, f64)) -> f64| median(rounds.iter().map(number).collect());
+    let (value, peer_value) = (of(|round| round.0), of(|round| round.1));
+    let ratio = of(|(value, peer)| value / peer);
     println!("{name:>24}  {value:>10.1} {unit}   {ratio:>6.2} × {peer} ({peer_value:.1} {unit})");
     let path = path();
     let text = std::fs::read_to_string(&path).unwrap_or_default();
@@ -30,7 +32,7 @@ pub(crate) fn report(row: &Row<'_>) {
     rows.retain(|row| row["name"] != *name);
     let round = |number: f64| (number * 1_000.0).round() / 1_000.0;
     rows.push(json!({
-        "name": name, "value": round(*value), "unit": unit, "peer": peer, "peer_value": round(*peer_value),
+        "name": name, "value": round(value), "unit": unit, "peer": peer, "peer_value": round(peer_value),
         "ratio": round(ratio),
     }));
     let text = serde_json::to_string_pretty(&rows).unwrap();

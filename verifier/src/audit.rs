@@ -3,6 +3,7 @@
 //! It knows no disk: [`Files`] gives it names and bytes. It goes on after a difference and lists them all, in one pass in
 //! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
 
+mod lanes;
 mod replay;
 mod tree;
 
@@ -10,10 +11,11 @@ use serde::Serialize;
 use std::fmt;
 
 use crate::trail::policy::{Policy, VerifiedCheckpoint};
+use crate::trail::tile::WIDTH_FULL;
 use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
 pub use replay::Balance;
 use replay::Replay;
-use tree::TreeCheck;
+use tree::{Checked, TreeCheck};
 
 /// The name of the newest checkpoint in a trail (C2SP tlog-tiles).
 pub const CHECKPOINT: &str = "checkpoint";
@@ -149,18 +151,19 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
     let read = files.read(CHECKPOINT, crate::trail::note::NOTE_BYTES_MAX)?;
     let head = read_head(read.as_deref(), policy, &mut differences);
     let mut notes = notes(policy, &head);
-    let mut replay = Replay::new(&head, depth);
-    let mut entries = 0;
-    match head.tree {
-        Some(tree) => {
-            let check = TreeCheck::new(files, tree, &mut differences)?;
-            entries = check.run(&mut replay)?;
-        }
+    let replay = Replay::new(&head);
+    let (checked, replay) = match head.tree {
+        Some(tree) => check(TreeCheck::new(files, tree)?, replay, depth)?,
         None => {
-            notes.push("without a checkpoint that can be read, nothing else was checked".into())
+            notes.push("without a checkpoint that can be read, nothing else was checked".into());
+            (Checked::default(), replay)
         }
+    };
+    if depth == Depth::Trail {
+        notes.push("no entry was decided again: --trail-only".into());
     }
-    let (decided, funds) = replay.finish(&mut notes);
+    let (decided, funds, decisions) = replay.finish(&mut notes);
+    differences.extend(in_order(checked.differences, decisions));
     let verdict = if differences.is_empty() {
         Verdict::Agree
     } else {
@@ -171,12 +174,39 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
         origin: head.origin,
         size: head.tree.map(|(size, _)| size.get()),
         root: head.tree.map(|(_, root)| root.to_string()),
-        entries,
+        entries: checked.entries,
         decided,
         funds,
         differences,
         notes,
     })
+}
+
+/// Checks the files, and meanwhile decides every entry again, if so deep.
+fn check<F: Files>(
+    check: TreeCheck<'_, F>,
+    replay: Replay,
+    depth: Depth,
+) -> Result<(Checked, Replay), F::Fault> {
+    if depth == Depth::Trail {
+        return Ok((check.run(&mut |_| {})?, replay));
+    }
+    let (checked, replay) = lanes::run(replay, |send| check.run(send));
+    Ok((checked?, replay))
+}
+
+/// The differences of files and of decisions, bundle by bundle.
+fn in_order(files: Vec<(u64, Difference)>, decisions: Vec<Difference>) -> Vec<Difference> {
+    let decisions = decisions.into_iter().map(|difference| {
+        let bundle = match difference.at {
+            Place::Entry(seq) => seq / u64::from(WIDTH_FULL),
+            Place::File(_) => u64::MAX,
+        };
+        (bundle, difference)
+    });
+    let mut all: Vec<_> = files.into_iter().chain(decisions).collect();
+    all.sort_by_key(|(bundle, _)| *bundle);
+    all.into_iter().map(|(_, difference)| difference).collect()
 }
 
 /// What the checkpoint says, verified or not: an unverified one is a difference, and still says which files to expect.

@@ -6,14 +6,17 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-use super::{Depth, Difference, Head, Place};
+use super::lanes::Parsed;
+use super::{Difference, Head, Place};
 use crate::book::Book;
 use crate::book::command::Command;
 use crate::book::decide::{Env, Request, decide};
 use crate::book::entry::Entry;
+use crate::book::state::key::Key;
 use crate::id::FundId;
 use crate::json;
 use crate::refusal::Refusal;
+use crate::signature::Kid;
 
 /// So much of a member is shown on either side of the first byte that differs.
 const EXCERPT: usize = 60;
@@ -29,8 +32,8 @@ pub struct Balance {
 
 pub(super) struct Replay {
     book: Book,
-    depth: Depth,
     decided: u64,
+    differences: Vec<Difference>,
     /// The first entry after which the state is unknown.
     lost_at: Option<u64>,
     origin: Option<String>,
@@ -38,44 +41,59 @@ pub(super) struct Replay {
 }
 
 impl Replay {
-    pub(super) fn new(head: &Head, depth: Depth) -> Self {
+    pub(super) fn new(head: &Head) -> Self {
         Self {
             book: Book::new(),
-            depth,
             decided: 0,
+            differences: Vec::new(),
             lost_at: None,
             origin: head.origin.clone(),
             keys: head.keys.clone(),
         }
     }
 
-    /// Passes over entries that are not there: nothing after them can be decided.
-    pub(super) fn skip(&mut self, seq: u64) {
+    /// The keys that are registered so far.
+    pub(super) fn keys(&self) -> impl ExactSizeIterator<Item = (&Kid, &Key)> {
+        self.book.keys.iter()
+    }
+
+    /// Takes the next piece of the tree.
+    pub(super) fn piece(&mut self, piece: Parsed) {
+        let mut differences = std::mem::take(&mut self.differences);
+        for (seq, entry) in (piece.first..).zip(piece.entries) {
+            let mut report = |code, expected: String, found: String| {
+                let at = Place::Entry(seq);
+                differences.push(Difference {
+                    at,
+                    code,
+                    expected,
+                    found,
+                });
+            };
+            match entry {
+                Some(Ok(entry)) => self.entry(seq, &entry, &mut report),
+                Some(Err(refusal)) => {
+                    let expected = "the one spelling of an entry".to_owned();
+                    report(refusal.code.as_str(), expected, refusal.sentence);
+                    self.skip(seq);
+                }
+                None => self.skip(seq),
+            }
+        }
+        self.differences = differences;
+    }
+
+    /// Passes over an entry that is not there: nothing after it can be decided.
+    fn skip(&mut self, seq: u64) {
         self.lost_at.get_or_insert(seq);
     }
 
-    /// Takes the next entry of the tree.
-    pub(super) fn entry(&mut self, seq: u64, bytes: &[u8], differences: &mut Vec<Difference>) {
-        if self.depth == Depth::Trail {
-            return;
-        }
-        let mut report = |code, expected: String, found: String| {
-            let at = Place::Entry(seq);
-            differences.push(Difference {
-                at,
-                code,
-                expected,
-                found,
-            });
-        };
-        let entry = match Entry::parse(bytes) {
-            Ok(entry) => entry,
-            Err(refusal) => {
-                let expected = "the one spelling of an entry".to_owned();
-                report(refusal.code.as_str(), expected, refusal.sentence);
-                return self.skip(seq);
-            }
-        };
+    fn entry(
+        &mut self,
+        seq: u64,
+        entry: &Entry,
+        report: &mut impl FnMut(&'static str, String, String),
+    ) {
         if entry.seq != seq {
             report("entry.seq", seq.to_string(), entry.seq.to_string());
         }
@@ -99,7 +117,7 @@ impl Replay {
             }
         }
         if self.lost_at.is_none() {
-            self.decide(seq, &entry, &mut report);
+            self.decide(seq, entry, report);
         }
         self.book.last_at = self.book.last_at.max(Some(entry.at));
     }
@@ -155,14 +173,12 @@ impl Replay {
         }
     }
 
-    /// How many entries were decided, and the balances they lead to.
-    pub(super) fn finish(self, notes: &mut Vec<String>) -> (u64, Vec<Balance>) {
-        match (self.depth, self.lost_at) {
-            (Depth::Trail, _) => notes.push("no entry was decided again: --trail-only".into()),
-            (Depth::Decisions, Some(seq)) => notes.push(format!(
+    /// How many entries were decided, the balances they lead to, and what differs.
+    pub(super) fn finish(self, notes: &mut Vec<String>) -> (u64, Vec<Balance>, Vec<Difference>) {
+        if let Some(seq) = self.lost_at {
+            notes.push(format!(
                 "entries from {seq} on were not decided again: the state before them is unknown"
-            )),
-            (Depth::Decisions, None) => {}
+            ));
         }
         let mut funds: BTreeMap<FundId, BTreeMap<String, i64>> = BTreeMap::new();
         for (account, fen) in self.book.money.balances() {
@@ -176,7 +192,7 @@ impl Replay {
             *sum = sum.saturating_add(fen.get());
         }
         let funds = funds.into_iter().map(|(fund, fen)| Balance { fund, fen });
-        (self.decided, funds.collect())
+        (self.decided, funds.collect(), self.differences)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use super::replay::Replay;
+use super::lanes::Piece;
 use super::{CHECKPOINT, Difference, Files, Place, root_differs};
 use crate::trail::bundle::{self, BundlePath, ENTRY_BYTES_MAX};
 use crate::trail::growth::Growth;
@@ -20,9 +20,20 @@ pub(super) struct TreeCheck<'a, F> {
     files: &'a mut F,
     size: TreeSize,
     root: Hash,
-    differences: &'a mut Vec<Difference>,
+    /// The bundle that is being checked.
+    bundle: u64,
+    differences: Vec<(u64, Difference)>,
     widths: Widths,
     growth: Growth,
+}
+
+/// What the files came to.
+#[derive(Default)]
+pub(super) struct Checked {
+    /// How many entries were in bundles.
+    pub(super) entries: u64,
+    /// Each with the bundle at which it showed.
+    pub(super) differences: Vec<(u64, Difference)>,
 }
 
 /// The entries of one bundle and their leaf hashes.
@@ -38,76 +49,83 @@ impl Entries {
             hashes: entries.iter().map(|entry| tree::leaf_hash(entry)).collect(),
         }
     }
+
+    /// The entries that are in the tree. Any other says nothing; it is reported already.
+    fn in_tree(self, leaves: &[Hash]) -> Vec<Option<Vec<u8>>> {
+        let hashes = self.hashes.iter().zip(leaves);
+        let entries = self.bytes.into_iter().zip(hashes);
+        entries
+            .map(|(entry, (hash, leaf))| (hash == leaf).then_some(entry))
+            .collect()
+    }
 }
 
 impl<'a, F: Files> TreeCheck<'a, F> {
-    pub(super) fn new(
-        files: &'a mut F,
-        (size, root): (TreeSize, Hash),
-        differences: &'a mut Vec<Difference>,
-    ) -> Result<Self, F::Fault> {
-        let widths = sort_names(files.names()?, differences);
-        Ok(Self {
+    pub(super) fn new(files: &'a mut F, (size, root): (TreeSize, Hash)) -> Result<Self, F::Fault> {
+        let (widths, strays) = sort_names(files.names()?);
+        let mut check = Self {
             files,
             size,
             root,
-            differences,
+            bundle: 0,
+            differences: Vec::new(),
             widths,
             growth: Growth::empty(),
-        })
+        };
+        strays
+            .into_iter()
+            .for_each(|name| check.report(Difference::stray(name)));
+        Ok(check)
     }
 
-    /// Checks all files in the order of the entries and hands every entry to the replay. Returns how many there were.
-    pub(super) fn run(mut self, replay: &mut Replay) -> Result<u64, F::Fault> {
+    /// Checks all files in the order of the entries and sends the entries on.
+    pub(super) fn run(mut self, send: &mut dyn FnMut(Piece)) -> Result<Checked, F::Fault> {
         let mut count = 0;
         for path in bundle::bundles_of(self.size) {
+            self.bundle = path.number();
             let entries = self.bundle(path)?;
+            let first = path.first();
             let Some(leaves) = self.leaves(path, entries.as_ref())? else {
-                replay.skip(path.first());
+                let entries = vec![None];
+                send(Piece { first, entries });
                 self.give_up(path);
-                return Ok(count);
+                return Ok(self.checked(count));
             };
             self.compare_older_bundles(path, &leaves)?;
             for leaf in &leaves {
                 self.push(*leaf)?;
             }
-            if let Some(entries) = entries {
-                self.compare_entries(path, &entries.hashes, &leaves);
-                count += self.replay(path, &entries, &leaves, replay);
-            } else {
-                replay.skip(path.first());
-            }
+            let entries = match entries {
+                Some(entries) => {
+                    self.compare_entries(path, &entries.hashes, &leaves);
+                    count += u64::from(path.width());
+                    entries.in_tree(&leaves)
+                }
+                None => vec![None],
+            };
+            send(Piece { first, entries });
             self.files.progress(count, self.size.get());
         }
         self.finish()?;
-        Ok(count)
+        Ok(self.checked(count))
     }
 
-    /// Hands the entries that are in the tree to the replay.
-    fn replay(
-        &mut self,
-        path: BundlePath,
-        entries: &Entries,
-        leaves: &[Hash],
-        replay: &mut Replay,
-    ) -> u64 {
-        let numbered = (path.first()..).zip(&entries.bytes);
-        for ((seq, bytes), (hash, leaf)) in numbered.zip(entries.hashes.iter().zip(leaves)) {
-            // An entry that is not the one in the tree says nothing; it is reported already.
-            if hash == leaf {
-                replay.entry(seq, bytes, self.differences);
-            } else {
-                replay.skip(seq);
-            }
+    fn checked(self, entries: u64) -> Checked {
+        Checked {
+            entries,
+            differences: self.differences,
         }
-        u64::from(path.width())
+    }
+
+    fn report(&mut self, difference: Difference) {
+        self.differences.push((self.bundle, difference));
     }
 
     /// Reads the bundle that a log of this size must have.
     fn bundle(&mut self, path: BundlePath) -> Result<Option<Entries>, F::Fault> {
         let found = self.read_bundle(path)?;
         if found.is_none() {
-            self.differences.push(Difference::missing(path.to_string()));
+            self.report(Difference::missing(path.to_string()));
         }
         Ok(found.flatten())
     }
@@ -122,8 +140,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             Ok(entries) => Ok(Some(Some(Entries::new(&entries)))),
             Err(flaw) => {
                 let place = Place::File(name);
-                self.differences
-                    .push(Difference::of(place, "entries behind their lengths", &flaw));
+                self.report(Difference::of(place, "entries behind their lengths", &flaw));
                 Ok(Some(None))
             }
         }
@@ -201,7 +218,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
     fn compare_entries(&mut self, path: BundlePath, hashes: &[Hash], leaves: &[Hash]) {
         let numbered = (path.first()..).zip(hashes.iter().zip(leaves));
         for (seq, (found, leaf)) in numbered.filter(|(_, (found, leaf))| found != leaf) {
-            self.differences.push(Difference {
+            self.report(Difference {
                 at: Place::File(path.to_string()),
                 code: "trail.bundle",
                 expected: format!("entry {seq} with the leaf hash {leaf}, which is in the tree"),
@@ -227,7 +244,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
     fn compare_tiles(&mut self, path: TilePath, demanded: &[u8]) -> Result<(), F::Fault> {
         let widths = self.take_widths(Some(path.level()), path.number(), path.width());
         if !widths.contains(&path.width()) {
-            self.differences.push(Difference::missing(path.to_string()));
+            self.report(Difference::missing(path.to_string()));
         }
         for width in widths {
             let Some(path) = TilePath::new(path.level(), path.number(), width) else {
@@ -242,8 +259,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 .unwrap_or_default();
             if let Err(flaw) = tile::compare_tile(path, demanded, &found) {
                 let place = Place::File(path.to_string());
-                self.differences
-                    .push(Difference::of(place, "the hashes of the tree", &flaw));
+                self.report(Difference::of(place, "the hashes of the tree", &flaw));
             }
         }
         Ok(())
@@ -259,7 +275,9 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         known
     }
 
-    fn finish(mut self) -> Result<(), F::Fault> {
+    fn finish(&mut self) -> Result<(), F::Fault> {
+        // Behind all entries.
+        self.bundle = u64::MAX;
         let partial: Vec<_> = self
             .growth
             .partial_tiles()
@@ -270,13 +288,17 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         }
         let root = self.growth.root();
         if root != self.root {
-            self.differences.push(root_differs(self.root, root));
+            self.report(root_differs(self.root, root));
         }
-        for ((level, number), widths) in &self.widths {
-            let stray = widths
-                .iter()
-                .filter_map(|width| name_of(*level, *number, *width));
-            self.differences.extend(stray.map(Difference::stray));
+        let left: Vec<String> = std::mem::take(&mut self.widths)
+            .into_iter()
+            .flat_map(|((level, number), widths)| {
+                let name = move |width| name_of(level, number, width);
+                widths.into_iter().filter_map(name)
+            })
+            .collect();
+        for name in left {
+            self.report(Difference::stray(name));
         }
         Ok(())
     }
@@ -288,7 +310,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 .widths
                 .get(&(Some(0), path.number()))
                 .is_some_and(|widths| widths.contains(&path.width()));
-            self.differences.push(if lies_there {
+            self.report(if lies_there {
                 let flaw = Flaw::new(crate::trail::FlawKind::Tile, "another length");
                 Difference::of(
                     Place::File(tile.to_string()),
@@ -299,7 +321,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 Difference::missing(tile.to_string())
             });
         }
-        self.differences.push(Difference {
+        self.report(Difference {
             at: Place::Entry(path.first()),
             code: "trail.unreadable",
             expected: "a bundle, or at least its tile, that can be read".to_owned(),
@@ -316,8 +338,8 @@ fn name_of(level: Option<u8>, number: u64, width: u16) -> Option<String> {
 }
 
 /// Sorts the names by place; what is no path of a trail is stray.
-fn sort_names(names: Vec<String>, differences: &mut Vec<Difference>) -> Widths {
-    let mut widths = Widths::new();
+fn sort_names(names: Vec<String>) -> (Widths, Vec<String>) {
+    let (mut widths, mut strays) = (Widths::new(), Vec::new());
     for name in names {
         let place = match (TilePath::parse(&name), BundlePath::parse(&name)) {
             (Ok(path), _) => Some(((Some(path.level()), path.number()), path.width())),
@@ -327,8 +349,8 @@ fn sort_names(names: Vec<String>, differences: &mut Vec<Difference>) -> Widths {
         match place {
             Some((place, width)) => widths.entry(place).or_default().push(width),
             None if name == CHECKPOINT => {}
-            None => differences.push(Difference::stray(name)),
+            None => strays.push(name),
         }
     }
-    widths
+    (widths, strays)
 }

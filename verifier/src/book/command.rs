@@ -28,6 +28,7 @@ pub use supply::*;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, NotStrict};
+use crate::receipt::Signed;
 
 /// The longest list in one command (DESIGN §4.6); a longer one is several commands.
 pub const LIST_MAX: usize = 200;
@@ -153,6 +154,17 @@ impl Command {
         let command = Self::from_json(kind, payload)?;
         json::check_objects(payload, &command)?;
         Ok(command)
+    }
+
+    /// The signed statement that the command enters, if it enters one: to be verified before it is decided.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others enter none")]
+    pub const fn statement_mut(&mut self) -> Option<&mut Signed> {
+        match self {
+            Self::AcceptReceipt(AcceptReceipt { jws })
+            | Self::GiveAcceptance(GiveAcceptance { jws })
+            | Self::ShareCapacity(ShareCapacity { jws }) => Some(jws),
+            _ => None,
+        }
     }
 }
 

@@ -32,39 +32,33 @@ use verifier::signature::{PublicKey, Signer};
 use verifier::time::{Timestamp, UtcOffset};
 
 use market::{Exchange, Market, Who};
-use report::{Row, median, processor_seconds, report, setting};
+use report::{Row, processor_seconds, report, setting, thread_seconds};
 
 const ORIGIN: &str = "localhost/bench";
 const ORDERS: usize = 1_000;
 /// 2026-11-23T08:00:00Z.
 const NOW: i64 = 1_795_420_800;
 /// Batches over which a cost is taken, and how many times.
-const WINDOW: usize = 40;
-const WINDOWS: usize = 3;
+const WINDOW: usize = 20;
+const ROUNDS: usize = 9;
 const EARLY: u64 = 10_000;
 
 fn main() {
     let entries = setting("QUAN_BENCH_ENTRIES", 200_000) as u64;
     let folder = tempfile::tempdir().unwrap();
-    let address = Address::Sqlite(folder.path().join("quan.db"));
-    let mut own = Own::start(&address);
-    let per_order = usize::try_from(entries).unwrap().div_ceil(ORDERS)
-        + WINDOWS * WINDOW * BATCH_MAX * 2 / ORDERS;
-    let now = Timestamp::new(NOW).unwrap();
-    let mut market = Market::open(&mut own, ORDERS, per_order + 20, now);
-    let mut next = 0;
-    own.fill(&mut market, &mut next, EARLY);
-    let early = own.cost(&mut market, &mut next);
-    own.fill(&mut market, &mut next, entries);
-    let late = own.cost(&mut market, &mut next);
+    let address = |name| Address::Sqlite(folder.path().join(name));
+    let mut long = Run::open(&address("long.db"), entries);
+    let mut short = Run::open(&address("short.db"), EARLY);
+    // By turns: a machine that slows down slows both sides.
+    let rounds: Vec<_> = (0..ROUNDS).map(|_| (long.cost(), short.cost())).collect();
     report(&Row {
         name: "settle_growth",
         unit: "µs of processor time a receipt",
         peer: &format!("the same at {EARLY} entries, not {entries}"),
-        rounds: &[(late, early)],
+        rounds: &rounds,
     });
-    drop(own);
-    start(&address);
+    drop((long, short));
+    start(&address("long.db"));
 }
 
 /// Starts anew on what the log holds.
@@ -102,6 +96,60 @@ fn read_all(store: &Store) -> (f64, u64) {
         if rows.is_empty() {
             return (begin.elapsed().as_secs_f64(), at);
         }
+    }
+}
+
+/// An exchange and the receipts that are settled on it.
+struct Run {
+    own: Own,
+    market: Market,
+    next: usize,
+}
+
+impl Run {
+    /// Opens one and settles receipts until its log has so many entries.
+    fn open(address: &Address, entries: u64) -> Self {
+        let mut own = Own::start(address);
+        let receipts = usize::try_from(entries).unwrap() + ROUNDS * WINDOW * BATCH_MAX;
+        let now = Timestamp::new(NOW).unwrap();
+        let market = Market::open(&mut own, ORDERS, receipts.div_ceil(ORDERS) + 20, now);
+        let mut run = Self {
+            own,
+            market,
+            next: 0,
+        };
+        while run.own.size < entries {
+            let left = usize::try_from(entries - run.own.size).unwrap();
+            let batch = run.batch(left.min(BATCH_MAX));
+            run.own.step(&batch);
+        }
+        run
+    }
+
+    /// The next receipts, verified.
+    fn batch(&mut self, size: usize) -> Vec<Request> {
+        let receipts = self.next..self.next + size;
+        self.next += size;
+        let request = |n: usize| {
+            let jws = self.market.receipt(n % ORDERS);
+            let jws = UnverifiedReceipt::parse(&jws)
+                .unwrap()
+                .verify(&self.own.key);
+            let jws = Signed::Verified(jws.unwrap());
+            let command = Command::AcceptReceipt(AcceptReceipt { jws });
+            self.own.request(Who::Provider, command)
+        };
+        receipts.map(request).collect()
+    }
+
+    /// Microseconds of processor time a receipt.
+    fn cost(&mut self) -> f64 {
+        let batches: Vec<_> = (0..WINDOW).map(|_| self.batch(BATCH_MAX)).collect();
+        let begin = thread_seconds();
+        for batch in &batches {
+            self.own.step(batch);
+        }
+        (thread_seconds() - begin) * 1e6 / (WINDOW * BATCH_MAX) as f64
     }
 }
 
@@ -152,19 +200,6 @@ impl Own {
         }
     }
 
-    /// The next receipts, verified.
-    fn batch(&self, market: &mut Market, next: &mut usize, size: usize) -> Vec<Request> {
-        let receipts = *next..*next + size;
-        *next += size;
-        let request = |n: usize| {
-            let jws = market.receipt(n % ORDERS);
-            let jws = UnverifiedReceipt::parse(&jws).unwrap().verify(&self.key);
-            let jws = Signed::Verified(jws.unwrap());
-            self.request(Who::Provider, Command::AcceptReceipt(AcceptReceipt { jws }))
-        };
-        receipts.map(request).collect()
-    }
-
     fn step(&mut self, requests: &[Request]) -> Vec<Found> {
         let outcomes = self.sequencer.step(requests).unwrap();
         self.size += outcomes.len() as u64;
@@ -175,32 +210,6 @@ impl Own {
             }
         };
         outcomes.into_iter().map(found).collect()
-    }
-
-    /// Settles receipts until the log has so many entries.
-    fn fill(&mut self, market: &mut Market, next: &mut usize, entries: u64) {
-        while self.size < entries {
-            let left = usize::try_from(entries - self.size).unwrap();
-            let batch = self.batch(market, next, left.min(BATCH_MAX));
-            self.step(&batch);
-        }
-    }
-
-    /// Microseconds of processor time a receipt.
-    fn cost(&mut self, market: &mut Market, next: &mut usize) -> f64 {
-        let mut windows = Vec::new();
-        for _ in 0..WINDOWS {
-            let batches: Vec<_> = (0..WINDOW)
-                .map(|_| self.batch(market, next, BATCH_MAX))
-                .collect();
-            let begin = processor_seconds("self");
-            for batch in &batches {
-                self.step(batch);
-            }
-            let seconds = processor_seconds("self") - begin;
-            windows.push(seconds * 1e6 / (WINDOW * BATCH_MAX) as f64);
-        }
-        median(windows)
     }
 }
 

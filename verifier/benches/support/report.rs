@@ -71,3 +71,11 @@ pub(crate) fn processor_seconds(process: &str) -> f64 {
         .sum::<f64>()
         / 100.0
 }
+
+/// The seconds of processor time that this thread has had so far (proc(5), schedstat: in nanoseconds).
+#[allow(dead_code, reason = "not every bench counts processor time")]
+pub(crate) fn thread_seconds() -> f64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let spent = text.split(' ').next().and_then(|spent| spent.parse().ok());
+    spent.unwrap_or(0.0_f64) / 1e9
+}

@@ -49,6 +49,7 @@ pub mod invariant;
 mod laws;
 mod moving;
 pub mod order;
+mod owners;
 pub mod payout;
 pub mod period;
 pub mod place;
@@ -72,6 +73,7 @@ use crate::time::NamedPeriod;
 use counter::{CounterMoves, Counters};
 use debt::Debt;
 use order::Order;
+use owners::Owners;
 use payout::Batch;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -96,6 +98,7 @@ pub struct Money {
     earned: BTreeMap<PartyId, BTreeSet<(FundId, NamedPeriod, ProgrammeId)>>,
     /// Granted + awarded + written off: what earned, disputed, payable, transit and paid of a party and fund sum to.
     standing: BTreeMap<(PartyId, FundId), Fen>,
+    owners: Owners,
 }
 
 /// What an act does: the zero-sum postings, the counters, and what was worked out.
@@ -251,11 +254,13 @@ impl Money {
     }
 
     fn add(&mut self, account: &Account, fen: Fen) -> Result<(), Inconsistency> {
-        let balance = self.balance(account).plus(fen)?;
+        let before = self.balance(account);
+        let balance = before.plus(fen)?;
         if balance.is_negative() && !account.may_be_negative() {
             let sentence = format!("{account} would fall to {balance}");
             return Err(Inconsistency::new("(1)", sentence));
         }
+        self.owners.moved(account, (before, balance))?;
         if let Account::Earned(programme, party, fund, period) = account {
             let key = (fund.clone(), *period, programme.clone());
             let earned = self.earned.entry(*party).or_default();

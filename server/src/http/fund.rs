@@ -1,8 +1,6 @@
 //! Funds and what stands in each of their accounts.
 
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
-use verifier::book::Book;
 use verifier::id::FundId;
 use verifier::ledger::Account;
 use verifier::money::Fen;
@@ -13,10 +11,8 @@ use super::read::{Asking, object};
 
 /// `GET /v1/funds`: every fund with its balances by class; the classes sum to zero.
 pub(super) fn list(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
-    let by_fund = by_fund(asking.book)?;
-    let none = BTreeMap::new();
     let items = asking.book.funds.iter().map(|(id, fund)| {
-        let classes = by_fund.get(id).unwrap_or(&none);
+        let classes = asking.book.money.classes(id);
         let item = json!({
             "fund": id, "funder": fund.funder, "owner": fund.owner, "year": fund.year, "region": fund.region,
             "balances": classes,
@@ -41,7 +37,7 @@ pub(super) fn trial_balance(asking: &Asking<'_>) -> Result<Map<String, Value>, P
     for (_, fen) in &accounts {
         sum = sum.plus(*fen).map_err(Refusal::from)?;
     }
-    let classes = by_fund(asking.book)?.remove(&id).unwrap_or_default();
+    let classes = asking.book.money.classes(&id);
     let page = asking.list(accounts.into_iter().map(|(account, fen)| {
         (
             account.to_string(),
@@ -51,22 +47,4 @@ pub(super) fn trial_balance(asking: &Asking<'_>) -> Result<Map<String, Value>, P
     let mut body = object(json!({ "fund": id, "balances": classes, "sum": sum }));
     body.extend(page);
     Ok(body)
-}
-
-type Classes = BTreeMap<String, Fen>;
-
-fn by_fund(book: &Book) -> Result<BTreeMap<FundId, Classes>, Refusal> {
-    let mut funds: BTreeMap<FundId, Classes> = BTreeMap::new();
-    for (account, fen) in book.money.balances() {
-        let classes = funds.entry(account.fund().clone()).or_default();
-        let balance = classes.entry(class(account)).or_insert(Fen::ZERO);
-        *balance = balance.plus(fen)?;
-    }
-    Ok(funds)
-}
-
-/// The first word of an account's name (DESIGN §4.1).
-fn class(account: &Account) -> String {
-    let name = account.to_string();
-    name.split('/').next().unwrap_or_default().to_owned()
 }

@@ -22,12 +22,8 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
 /// `GET /v1/me/orders`: those that one buys or sells.
 pub(super) fn mine(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let party = asking.party()?;
-    let orders = asking.book.orders.iter();
-    let mine = orders.filter(|(_, order)| order.buyer == party || order.seller == party);
-    let items: Result<Vec<_>, Refusal> = mine
-        .map(|(id, order)| Ok((id, written(asking, *id, order)?)))
-        .collect();
-    Ok(asking.list(items?.into_iter()))
+    let mine = asking.book.money.orders_of(party);
+    Ok(asking.list_written(mine, |id| written(asking, id, asking.book.order(id)?))?)
 }
 
 fn written(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Refusal> {

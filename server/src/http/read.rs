@@ -81,16 +81,39 @@ impl Asking<'_> {
 
     /// One page of items in the order of their keys, with the cursor of the next page.
     pub fn list<K: ToString>(&self, items: impl Iterator<Item = (K, Value)>) -> Map<String, Value> {
+        let (taken, next) = self.taken(items);
+        let items: Vec<Value> = taken.into_iter().map(|(_, value)| value).collect();
+        object(json!({ "items": items, "next": next }))
+    }
+
+    /// The same of items that are written only if they are on the page.
+    /// # Errors
+    /// What `write` refuses.
+    pub fn list_written<K: ToString + Copy>(
+        &self,
+        keys: impl Iterator<Item = K>,
+        write: impl Fn(K) -> Result<Value, Refusal>,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let (taken, next) = self.taken(keys.map(|key| (key, key)));
+        let items = taken.into_iter().map(|(_, key)| write(key));
+        let items: Vec<Value> = items.collect::<Result<_, _>>()?;
+        Ok(object(json!({ "items": items, "next": next })))
+    }
+
+    /// What is on the page, and the cursor of the next one.
+    fn taken<K: ToString, T>(
+        &self,
+        items: impl Iterator<Item = (K, T)>,
+    ) -> (Vec<(String, T)>, Option<String>) {
         let after = self.page.after.as_deref();
         let rest = items
-            .map(|(key, value)| (key.to_string(), value))
+            .map(|(key, item)| (key.to_string(), item))
             .filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
         let mut taken: Vec<_> = rest.take(self.page.limit.saturating_add(1)).collect();
         let more = taken.len() > self.page.limit;
         taken.truncate(self.page.limit);
         let next = taken.last().filter(|_| more).map(|(key, _)| key.clone());
-        let items: Vec<Value> = taken.into_iter().map(|(_, value)| value).collect();
-        object(json!({ "items": items, "next": next }))
+        (taken, next)
     }
 }
 

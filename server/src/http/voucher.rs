@@ -21,15 +21,9 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
 /// `GET /v1/me/vouchers`
 pub(super) fn mine(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let party = asking.party()?;
-    let held = asking
-        .book
-        .money
-        .vouchers()
-        .filter(|(_, voucher)| voucher.holder.party == party);
-    let items: Result<Vec<_>, Refusal> = held
-        .map(|(id, voucher)| Ok((id, written(asking, id, voucher)?)))
-        .collect();
-    Ok(asking.list(items?.into_iter()))
+    let money = &asking.book.money;
+    let held = money.vouchers_of(party).map(|(id, _)| id);
+    Ok(asking.list_written(held, |id| written(asking, id, money.voucher(id)?))?)
 }
 
 fn written(asking: &Asking<'_>, id: VoucherId, voucher: &Voucher) -> Result<Value, Refusal> {

@@ -151,10 +151,10 @@ impl Batch {
         }
         let name = account.to_string();
         let row = BalanceRow {
-            class: name.split('/').next().unwrap_or_default().to_owned(),
+            class: account.class().to_owned(),
             account: name,
             fund: account.fund().to_string(),
-            party: party(account).map(|party| party.to_string()),
+            party: account.party().map(|party| party.to_string()),
             fen: fen.get(),
         };
         self.balances.insert(account.clone(), row);
@@ -321,23 +321,6 @@ impl Batch {
             return Err(missing(&id));
         };
         self.issue(entry, &programme, holder, seq)
-    }
-}
-
-/// Whose money an account holds, where its name says so.
-const fn party(account: &Account) -> Option<PartyId> {
-    match account {
-        Account::Advance(party, _)
-        | Account::Earned(_, party, ..)
-        | Account::Owed(party, _)
-        | Account::Paid(party, _)
-        | Account::Payable(party, _)
-        | Account::Transit(_, party, _) => Some(*party),
-        Account::Disputed(..)
-        | Account::Fund(_)
-        | Account::Hold(..)
-        | Account::Treasury(..)
-        | Account::Voucher(..) => None,
     }
 }
 

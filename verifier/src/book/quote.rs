@@ -146,10 +146,8 @@ pub fn quote(
 
 /// Everything that the buyer might draw on: living vouchers, then programmes without vouchers.
 fn backings(book: &Book, buyer: PartyId, at: Timestamp) -> Vec<Backing> {
-    let vouchers = book
-        .money
-        .vouchers()
-        .filter(|(_, voucher)| voucher.holder.party == buyer && !voucher.is_dead_at(at));
+    let vouchers = book.money.vouchers_of(buyer);
+    let vouchers = vouchers.filter(|(_, voucher)| !voucher.is_dead_at(at));
     let held = vouchers.filter_map(|(id, voucher)| {
         let programme = book.pinned(&voucher.programme, voucher.version).ok()?;
         Some(Backing {

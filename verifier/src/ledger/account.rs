@@ -70,6 +70,42 @@ impl Account {
         }
     }
 
+    /// The party in whose name it stands. A voucher's and an order's money has an owner too, but does not name it.
+    #[must_use]
+    pub const fn party(&self) -> Option<PartyId> {
+        match self {
+            Self::Advance(party, _)
+            | Self::Earned(_, party, ..)
+            | Self::Owed(party, _)
+            | Self::Paid(party, _)
+            | Self::Payable(party, _)
+            | Self::Transit(_, party, _) => Some(*party),
+            Self::Disputed(..)
+            | Self::Fund(_)
+            | Self::Hold(..)
+            | Self::Treasury(..)
+            | Self::Voucher(..) => None,
+        }
+    }
+
+    /// The first word of its text.
+    #[must_use]
+    pub const fn class(&self) -> &'static str {
+        match self {
+            Self::Advance(..) => "advance",
+            Self::Disputed(..) => "disputed",
+            Self::Earned(..) => "earned",
+            Self::Fund(_) => "fund",
+            Self::Hold(..) => "hold",
+            Self::Owed(..) => "owed",
+            Self::Paid(..) => "paid",
+            Self::Payable(..) => "payable",
+            Self::Transit(..) => "transit",
+            Self::Treasury(..) => "treasury",
+            Self::Voucher(..) => "voucher",
+        }
+    }
+
     /// Whether a balance below zero is allowed.
     #[must_use]
     pub const fn may_be_negative(&self) -> bool {
@@ -272,6 +308,7 @@ mod tests {
         let accounts: Vec<_> = NAMES.iter().map(|n| Account::parse(n).unwrap()).collect();
         for (i, a) in accounts.iter().enumerate() {
             assert_eq!(a.to_string(), NAMES[i]);
+            assert_eq!(NAMES[i].split('/').next(), Some(a.class()));
             for (j, b) in accounts.iter().enumerate() {
                 assert_eq!(a.cmp(b), NAMES[i].cmp(NAMES[j]), "{a} {b}");
             }

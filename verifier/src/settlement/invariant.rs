@@ -19,7 +19,8 @@ impl Money {
         }
         self.check_standing()?;
         self.check_debts()?;
-        self.check_caps()
+        self.check_caps()?;
+        self.check_owners()
     }
 
     /// (1): per fund all accounts sum to zero, and all but the treasury's are ≥ 0.

@@ -131,6 +131,7 @@ impl Money {
         if self.orders.insert(ask.order, order).is_some() {
             return Err(Inconsistency::new("state", "the order is there already"));
         }
+        self.owners.trade([ask.buyer.party, ask.seller], ask.order);
         let order = self.order(ask.order)?;
         let found = outcome.found.claims.iter().map(|placed| {
             reserved(order, placed.claim, placed.held.clone()).map_err(Inconsistency::from)

@@ -178,6 +178,7 @@ impl Money {
         if self.vouchers.insert(ask.voucher, voucher).is_some() {
             return Err(Inconsistency::new("state", "the voucher is there already"));
         }
+        self.owners.hold(ask.holder.party, ask.voucher);
         self.post_standing(&outcome.postings, &outcome.counters, &[])
     }
 

@@ -14,8 +14,9 @@ use verifier::book::Book;
 use verifier::book::command::{Command, Kind};
 use verifier::book::decide::{Env, Request, decide};
 use verifier::book::entry::{Entry, RULES};
-use verifier::id::Salt;
+use verifier::id::{PartyId, Salt};
 use verifier::json as strict;
+use verifier::ledger::Account;
 use verifier::receipt::UnverifiedReceipt;
 
 use crate::golden;
@@ -446,6 +447,46 @@ fn no_command_panics_and_what_is_decided_can_be_applied() {
         "no command met {missed:?} of {:?}",
         walk.refused
     );
+}
+
+#[test]
+fn a_partys_look_ups_find_what_a_scan_of_everything_finds() {
+    let mut found = 0;
+    for book in books() {
+        book.money.check_invariants().unwrap();
+        for party in book.parties.keys().copied() {
+            let orders = book.orders.iter();
+            let traded = orders.filter(|(_, order)| [order.buyer, order.seller].contains(&party));
+            let traded: Vec<_> = traded.map(|(id, _)| *id).collect();
+            assert!(book.money.orders_of(party).eq(traded));
+            let all = book.money.vouchers();
+            let held: Vec<_> = all.filter(|(_, v)| v.holder.party == party).collect();
+            assert!(book.money.vouchers_of(party).eq(held));
+            let all = book.money.balances();
+            let mine = all.filter(|(account, _)| is_of(&book, account, party));
+            let mine: BTreeMap<_, _> = mine.map(|(account, fen)| (account.clone(), fen)).collect();
+            found += mine.len();
+            assert_eq!(book.money.balances_of(party), mine);
+        }
+    }
+    assert!(found > 50, "{found}");
+}
+
+fn is_of(book: &Book, account: &Account, party: PartyId) -> bool {
+    match account {
+        Account::Voucher(voucher, _) => book.money.voucher(*voucher).unwrap().holder.party == party,
+        Account::Hold(order, ..) | Account::Disputed(order, ..) => {
+            book.order(*order).unwrap().buyer == party
+        }
+        Account::Advance(..)
+        | Account::Earned(..)
+        | Account::Fund(_)
+        | Account::Owed(..)
+        | Account::Paid(..)
+        | Account::Payable(..)
+        | Account::Transit(..)
+        | Account::Treasury(..) => account.to_string().contains(&party.to_string()),
+    }
 }
 
 fn read(kind: Kind, payload: &Value) -> Option<Command> {

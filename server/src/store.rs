@@ -29,8 +29,9 @@ const POOL_MAX: u32 = 8;
 const LISTS_FILE: &str = "read.db";
 /// How often SQLite's write-ahead log is copied into its file.
 const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
-/// How long a reader waits for a connection of the pool.
-const POOL_WAIT: Duration = Duration::from_secs(10);
+/// How long a reader waits for a connection of the pool: long for a burst of readers, short for a caller whose key must be looked
+/// up while the database is gone. The pool rests at most half of it between two tries to connect.
+const POOL_WAIT: Duration = Duration::from_secs(2);
 
 /// Runs one body once a backend where diesel cannot do it on the enum (batch inserts, upserts; STYLE §7).
 macro_rules! on_backend {
@@ -140,7 +141,7 @@ pub struct Store {
     /// Ends the background work when the store is dropped.
     _background: Option<SyncSender<()>>,
     /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl fmt::Debug for Store {
@@ -184,7 +185,7 @@ impl Store {
 
     /// Borrows a connection, for a reader.
     /// # Errors
-    /// [`StoreFault::Pool`] after ten seconds.
+    /// [`StoreFault::Pool`] after two seconds.
     pub fn connection(&self) -> Result<Pooled, StoreFault> {
         self.pool
             .get()
@@ -200,7 +201,7 @@ impl Store {
 
     /// Borrows a connection to the projections, for a reader of lists.
     /// # Errors
-    /// [`StoreFault::Pool`] after ten seconds.
+    /// [`StoreFault::Pool`] after two seconds.
     pub fn lists(&self) -> Result<Pooled, StoreFault> {
         self.lists_pool
             .get()
@@ -256,7 +257,7 @@ fn checkpoint_in_background(address: Address) -> Result<SyncSender<()>, StoreFau
 
 /// Locks a file beside the database, not the database: closing any handle of SQLite's own file would drop the locks that
 /// SQLite holds on it (POSIX `fcntl` locks belong to the process).
-fn lock_beside(path: &Path) -> Result<File, StoreFault> {
+fn lock_beside(path: &Path) -> Result<Lock, StoreFault> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let file = File::options()
@@ -266,9 +267,19 @@ fn lock_beside(path: &Path) -> Result<File, StoreFault> {
         .open(&name)
         .map_err(|fault| StoreFault::Lock(name.clone().into(), fault))?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(std::fs::TryLockError::WouldBlock) => Err(StoreFault::InUse(path.into())),
         Err(std::fs::TryLockError::Error(fault)) => Err(StoreFault::Lock(name.into(), fault)),
+    }
+}
+
+/// A locked file. It is unlocked expressly: a child that was just made holds every file until it becomes another program.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        let _closed_anyway = self.0.unlock();
     }
 }
 
@@ -310,5 +321,16 @@ mod tests {
         ));
         drop(first);
         Store::open(address).unwrap();
+    }
+
+    #[test]
+    fn a_lock_is_given_back_while_a_new_child_still_holds_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("quan.db");
+        let lock = lock_beside(&path).unwrap();
+        let childs = lock.0.try_clone().unwrap();
+        drop(lock);
+        lock_beside(&path).unwrap();
+        drop(childs);
     }
 }

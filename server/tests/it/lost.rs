@@ -11,8 +11,8 @@ use crate::support::{Database, Load, Server, cluster, folder};
 
 /// How often a database is lost.
 const LOSSES: u64 = 2;
-/// So many answers in a row that say "unknown": no request comes through any more.
-const UNKNOWN: u64 = 30;
+/// So many answers in a row that say to come back: no request comes through any more.
+const REFUSALS: u64 = 12;
 /// The room on the disk, in megabytes: enough for some hundred entries.
 const ROOM: usize = 4;
 /// The longest file where files may not grow, in bytes: the database is longer already.
@@ -20,7 +20,7 @@ const QUOTA: &str = "65536";
 
 /// No request comes through any more, each is told so, and the server says why in its log, and that it cannot write.
 fn is_lost(load: &Load, servers: &mut [Server], why: &str) {
-    load.wait_for_unknown(UNKNOWN, servers);
+    load.wait_for_refusals(REFUSALS, servers);
     servers[0].says("nothing was written");
     servers[0].says(why);
     assert_eq!(servers[0].health(), 503);
@@ -30,6 +30,7 @@ fn is_lost(load: &Load, servers: &mut [Server], why: &str) {
 fn goes_on(load: &Load, servers: &mut [Server]) {
     load.wait_for(100, servers);
     assert_eq!(servers[0].health(), 200);
+    load.was_cut_off();
 }
 
 #[test]

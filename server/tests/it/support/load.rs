@@ -37,7 +37,9 @@ pub(crate) struct Load {
 struct Heard {
     /// The entries, by the number that a client gave its request.
     entries: BTreeMap<u64, u64>,
-    /// Since the last entry: how often that it is unknown whether it was done.
+    /// Since the last entry: how often to come back, 503.
+    come_back: u64,
+    /// Of these, in all: how often that it is unknown whether it was done.
     unknown: u64,
 }
 
@@ -83,10 +85,10 @@ impl Load {
         self.wait_until(answered, servers, "the clients are not answered");
     }
 
-    /// Waits until so many answers in a row, from whatever client, said that the outcome is unknown.
-    pub(crate) fn wait_for_unknown(&self, in_a_row: u64, servers: &mut [Server]) {
-        let unknown = |heard: &Heard| heard.unknown >= in_a_row;
-        self.wait_until(unknown, servers, "the clients are answered all the time");
+    /// Waits until so many answers in a row, to whatever client, said to come back.
+    pub(crate) fn wait_for_refusals(&self, in_a_row: u64, servers: &mut [Server]) {
+        let refused = |heard: &Heard| heard.come_back >= in_a_row;
+        self.wait_until(refused, servers, "the clients are answered all the time");
     }
 
     fn wait_until(&self, reached: impl Fn(&Heard) -> bool, servers: &mut [Server], else_say: &str) {
@@ -118,7 +120,7 @@ impl Load {
             };
             let mut heard = self.heard.lock().unwrap();
             heard.entries.insert(number, seq);
-            heard.unknown = 0;
+            heard.come_back = 0;
             self.told.notify_all();
         }
     }
@@ -143,10 +145,11 @@ impl Load {
             return answer["trail"]["index"].as_u64();
         }
         assert_eq!(answer["code"], "exchange.busy", "{text}");
-        if answer["detail"].as_str().unwrap().starts_with(UNKNOWN) {
-            self.heard.lock().unwrap().unknown += 1;
-            self.told.notify_all();
-        }
+        let unknown = answer["detail"].as_str().unwrap().starts_with(UNKNOWN);
+        let mut heard = self.heard.lock().unwrap();
+        heard.come_back += 1;
+        heard.unknown += u64::from(unknown);
+        self.told.notify_all();
         None
     }
 
@@ -154,6 +157,11 @@ impl Load {
     fn wait_for_a_server(&self) {
         let addresses = self.addresses.lock().unwrap();
         let _moved = self.moved.wait_timeout(addresses, A_MOMENT).unwrap();
+    }
+
+    /// Some client was told that nobody knows whether its request was done.
+    pub(crate) fn was_cut_off(&self) {
+        assert!(self.heard.lock().unwrap().unknown > 0);
     }
 
     /// Every acknowledged entry is in the log where its client was told; none is there twice; the published trail agrees.

@@ -127,7 +127,7 @@ impl Money {
     pub fn correct(&self, at: Timestamp, ask: &Correction) -> Result<Outcome<Stated>, Refusal> {
         let order = self.order(ask.order)?;
         let receipt = corrected(&order.receipts, ask)?;
-        self.check_correctable(order)?;
+        self.check_correctable(ask.order)?;
         let mut sums = order.sums.clone();
         replace_use(&mut sums, ask, receipt)?;
         let cause = Cause {
@@ -199,8 +199,12 @@ impl Money {
         self.apply_stated(at, order, outcome)
     }
 
-    /// Once an order has ended and its last period is closed for all who are paid, a clawback case is the way.
-    fn check_correctable(&self, order: &Order) -> Result<(), Refusal> {
+    /// Refuses to correct an order that has ended once its last period is closed for all who are paid: a clawback case is
+    /// the way then (DESIGN §4.4).
+    /// # Errors
+    /// `order.unknown` `receipt.order-closed`
+    pub fn check_correctable(&self, order: OrderId) -> Result<(), Refusal> {
+        let order = self.order(order)?;
         if !order.closed {
             return Ok(());
         }

@@ -52,9 +52,14 @@ pub(super) fn is_new(case: &Case<'_>, jws: &Signed) -> Result<(), Refusal> {
 fn usage(case: &Case<'_>, jws: &Signed, claims: &ComputeUsage) -> Result<Decision, Refusal> {
     let link = claims.link();
     key(case, jws, KeyUse::Receipt, &link)?;
-    let order = open_order(case, &link, Scheme::Compute, |order| {
+    let order = order_of(case, &link, Scheme::Compute, |order| {
         order.seller == link.iss
     })?;
+    match claims.kind {
+        Kind::Usage => takes_receipts(case, order)?,
+        // What was said can be put right for longer: until an ended order's last period is closed (DESIGN §4.4).
+        Kind::Correction => case.book.money.check_correctable(link.sub)?,
+    }
     let chain = chain(case.book, &link)?;
     claims.check_period()?;
     link.check_issued_by(case.env.at)?;
@@ -133,6 +138,18 @@ pub(super) fn open_order<'a>(
     scheme: Scheme,
     may_issue: impl Fn(&Order) -> bool,
 ) -> Result<&'a Order, Refusal> {
+    let order = order_of(case, link, scheme, may_issue)?;
+    takes_receipts(case, order)?;
+    Ok(order)
+}
+
+/// Finds the order, of the scheme, in which this issuer has its part.
+fn order_of<'a>(
+    case: &Case<'a>,
+    link: &Link<'_>,
+    scheme: Scheme,
+    may_issue: impl Fn(&Order) -> bool,
+) -> Result<&'a Order, Refusal> {
     let order = case.book.orders.get(&link.sub);
     let order = order.filter(|order| order.scheme == scheme);
     // An order that is not there has no other issuer either: `issuer` comes before `order`.
@@ -140,16 +157,20 @@ pub(super) fn open_order<'a>(
         let sentence = format!("{} has no such part in the order", link.iss);
         return Err(Refusal::new(Code::ReceiptIssuer, sentence).with("order", link.sub));
     }
-    let order = order.ok_or_else(|| {
+    order.ok_or_else(|| {
         let sentence = "no order of this kind; check sub and typ";
         Refusal::new(Code::ReceiptOrder, sentence).with("order", link.sub)
-    })?;
+    })
+}
+
+/// `receipt.order-closed`: the order has not ended, and its grace is not over.
+fn takes_receipts(case: &Case<'_>, order: &Order) -> Result<(), Refusal> {
     let closed = match order.standing {
         Standing::Closed(at) => Some(at),
         Standing::Open => grace_end(order).filter(|end| *end <= case.env.at),
     };
     match closed {
-        None => Ok(order),
+        None => Ok(()),
         Some(at) => {
             let sentence =
                 format!("the order takes no receipts since {at}; a clawback case is the way");

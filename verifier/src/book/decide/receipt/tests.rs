@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::book::command::{
-    AdmitParty, AppropriateFund, ClaimAsked, Command, DeemAcceptance, EnactProgramme,
-    GiveAcceptance, Hardware, Jwk, OpenExchange, OpenFund, PlaceOrder, PublishDataset,
-    PublishOffer, RecordEvidence, RegisterActor, RegisterKey, RegisterSite, RevocationReason,
-    RevokeKey, Role, SegmentAsked, ShareCapacity,
+    AdmitParty, AppropriateFund, ClaimAsked, CloseOrder, CloseStatement, Command, DeemAcceptance,
+    EnactProgramme, GiveAcceptance, Hardware, Jwk, OpenExchange, OpenFund, PlaceOrder,
+    PublishDataset, PublishOffer, RecordEvidence, RegisterActor, RegisterKey, RegisterSite,
+    RevocationReason, RevokeKey, Role, SegmentAsked, ShareCapacity,
 };
 use crate::book::decide::{Env, Request, decide};
 use crate::book::entry::{Entry, RULES};
@@ -16,6 +16,7 @@ use crate::id::{
     ActorId, DatasetId, DocumentDigest, FundId, FunderId, GpuModel, OfferId, ProgrammeId, Salt,
     Sha256Hash, SiteId,
 };
+use crate::ledger::Account;
 use crate::money::{Fen, GpuSeconds};
 use crate::programme::schema::{EvidenceKind, Line};
 use crate::receipt::{
@@ -24,7 +25,7 @@ use crate::receipt::{
 };
 use crate::region::Region;
 use crate::signature::Signer;
-use crate::time::UtcOffset;
+use crate::time::{NamedPeriod, UtcOffset};
 
 /// 2026-11-23T00:00:00Z, a whole hour in the middle of a month.
 const T: i64 = 1_795_392_000;
@@ -723,6 +724,37 @@ fn an_order_takes_receipts_until_it_is_closed_or_its_grace_is_over() {
     world.order_mut().standing = Standing::Closed(at(T));
     let claims = world.usage(8, T + HOUR, T + 2 * HOUR);
     world.refuse(&claims, Code::ReceiptOrderClosed);
+}
+
+#[test]
+fn an_ended_order_takes_corrections_until_its_last_period_is_closed() {
+    let mut world = World::new();
+    let order = world.order;
+    let first = world.usage(8, T, T + HOUR);
+    world.enter(&first).unwrap();
+    let close = Command::CloseOrder(CloseOrder { order });
+    world.ask(world.buyer, close).unwrap();
+    world.refuse(
+        &world.usage(8, T + HOUR, T + 2 * HOUR),
+        Code::ReceiptOrderClosed,
+    );
+    // Past the grace, and on the day on which November can be closed.
+    world.now = T + 35 * 24 * HOUR;
+    let entry = world.enter(&world.correction(0, 5, T, T + HOUR)).unwrap();
+    let claim = entry.found.stated.as_ref().unwrap().claims.first().unwrap();
+    assert_eq!((claim.grant, claim.delta), (fen(500), fen(-300)));
+    let funds = entry.postings.legs().iter();
+    let back = funds.filter(|(account, _)| matches!(account, Account::Fund(_)));
+    assert_eq!(back.map(|(_, fen)| fen.get()).sum::<i64>(), 300);
+    let statement = Command::CloseStatement(CloseStatement {
+        party: world.provider.0,
+        period: NamedPeriod::parse("2026-11").unwrap(),
+    });
+    world.ask(world.exchange, statement).unwrap();
+    world.refuse(
+        &world.correction(1, 4, T, T + HOUR),
+        Code::ReceiptOrderClosed,
+    );
 }
 
 #[test]

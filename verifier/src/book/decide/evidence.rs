@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::book::command::{RecordEvidence, Role};
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::state::order::{Order, Standing};
+use crate::book::state::order::Order;
 use crate::id::{OrderId, Sha256Hash};
 use crate::money::Fen;
 use crate::programme::Programme;
@@ -16,16 +16,13 @@ use crate::settlement::counter::CounterKey;
 use crate::settlement::evidence::{Evidence, Says};
 use crate::settlement::fund::merge_counters;
 
-/// Records a document of an order.
+/// Records a document of an order, also after it has ended: an invoice and its payment often follow the last use. Nothing
+/// is held for the order then, so that a document adds money only where a programme takes it at settlement.
 pub(super) fn record(case: &Case<'_>, asked: &RecordEvidence) -> Result<Decision, Refusal> {
     let order = case.book.orders.get(&asked.order).ok_or_else(|| {
         Refusal::new(Code::OrderUnknown, "no such order").with("order", asked.order)
     })?;
     may_record(case, order)?;
-    if let Standing::Closed(at) = order.standing {
-        let sentence = format!("the order is closed since {at}; a clawback case is the way");
-        return Err(Refusal::new(Code::OrderClosed, sentence));
-    }
     check_lines(asked)?;
     check_use_proof(case, asked)?;
     let unique = unique(case, order, asked)?;

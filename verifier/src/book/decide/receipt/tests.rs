@@ -1266,6 +1266,35 @@ fn a_document_counts_once_over_its_pool() {
 }
 
 #[test]
+fn a_payment_after_the_end_of_an_order_earns_where_money_is_taken_at_settlement_alone() {
+    for (commit_at, mode, delta) in [("order", "deduct", 0), ("settlement", "reimburse", 800)] {
+        let mut world = World::new();
+        let id = format!("paid-at-{commit_at}");
+        let paid = COMPUTE
+            .replace("w13-capacity", &id)
+            .replace(
+                "commit_at = \"order\"",
+                &format!("commit_at = {commit_at:?}"),
+            )
+            .replace("mode = \"deduct\"", &format!("mode = {mode:?}"))
+            .replace("of = [\"metered\"]", "of = [\"metered\", \"paid\"]");
+        world.enact(paid);
+        world.order = world.place(&id, world.compute(world.offer));
+        let claims = world.usage(8, T, T + HOUR);
+        world.enter(&claims).unwrap();
+        let close = Command::CloseOrder(CloseOrder { order: world.order });
+        world.ask(world.buyer, close).unwrap();
+        let payment = RecordEvidence {
+            kind: EvidenceKind::Payment,
+            ..invoice(&world)
+        };
+        let entry = world.ask(world.buyer, record(&payment)).unwrap();
+        let claim = entry.found.stated.as_ref().unwrap().claims.first().unwrap();
+        assert_eq!(claim.delta, fen(delta), "{commit_at}");
+    }
+}
+
+#[test]
 fn a_document_states_money_as_its_kind_does() {
     let mut world = World::new();
     let good = invoice(&world);

@@ -84,7 +84,7 @@ impl Run {
         let clawed = match self.exchange.ask(owner, Kind::MakeClawback, &clawback) {
             Err(refusal) if refusal.code == Code::ClawbackNothing => {
                 // There it is accepted with nothing but a statement.
-                return Ok(self.statement(step).unwrap_or_default().with("amount", 0));
+                return Ok(self.statement(step)?.with("amount", 0));
             }
             other => other?,
         };

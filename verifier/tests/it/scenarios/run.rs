@@ -1,6 +1,6 @@
 //! A run of one file: who and what there is, and which command a step is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use verifier::book::command::Kind;
@@ -38,8 +38,8 @@ pub(super) struct Run {
     pub(super) shared: Option<(String, String)>,
     /// GPU-seconds by site, model and hour.
     pub(super) hours: BTreeMap<String, i64>,
-    /// Steps on ended orders that the exchange does not take.
-    pub(super) unsaid: usize,
+    /// Orders with a step that no command says.
+    pub(super) unsaid: BTreeSet<String>,
 }
 
 pub(super) fn text(value: &Value) -> &str {
@@ -72,7 +72,7 @@ impl Run {
             offers: BTreeMap::new(),
             shared: None,
             hours: BTreeMap::new(),
-            unsaid: 0,
+            unsaid: BTreeSet::new(),
         };
         run.open_funds();
         run.enact_all();

@@ -1,5 +1,5 @@
-//! Backup and restore as the README describes them, with the program itself on SQLite: a copy that is older than what the world
-//! has seen is refused, the newest one goes on, and a lost trail folder is made again.
+//! Backup and restore as the README describes them, with the program itself: a copy that is older than what the world has seen is
+//! refused, the newest one goes on, and a lost trail folder is made again.
 
 use std::fs;
 use std::path::Path;
@@ -68,6 +68,20 @@ fn live(load: &Load, server: Server, story: impl FnOnce(&mut [Server])) {
     servers.into_iter().for_each(Server::stop);
 }
 
+/// A database that is older than the published checkpoint: nothing is written, and the operator is told what to do.
+fn is_refused(data: &Path, database: &Database) {
+    let ((_, published), seen) = (checkpoint(data), Trail::read(&data.join("trail")));
+    let said = Server::refuses(data, database);
+    for part in [
+        "trail.ahead".to_owned(),
+        format!("the published checkpoint has {published} entries"),
+        "Nothing was written. Restore the newest backup".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part}: {said}");
+    }
+    assert_eq!(Trail::read(&data.join("trail")).0, seen.0);
+}
+
 #[test]
 fn an_older_backup_is_refused_and_the_newest_goes_on() {
     let folder = folder();
@@ -80,20 +94,9 @@ fn an_older_backup_is_refused_and_the_newest_goes_on() {
         old = Some(Backup::while_it_serves(&data));
         load.wait_for(40, servers);
     });
-    let (newest, (_, published)) = (Backup::after_a_stop(&data), checkpoint(&data));
-
+    let newest = Backup::after_a_stop(&data);
     old.unwrap().put_back(&data);
-    let seen = Trail::read(&data.join("trail"));
-    let said = Server::refuses(&data, &files(&data));
-    for part in [
-        "trail.ahead".to_owned(),
-        format!("the published checkpoint has {published} entries"),
-        "Nothing was written. Restore the newest backup".to_owned(),
-    ] {
-        assert!(said.contains(&part), "{part}: {said}");
-    }
-    assert_eq!(Trail::read(&data.join("trail")).0, seen.0);
-
+    is_refused(&data, &files(&data));
     newest.put_back(&data);
     live(&load, Server::start(&data, &files(&data)), |servers| {
         load.wait_for(20, servers);
@@ -106,4 +109,23 @@ fn an_older_backup_is_refused_and_the_newest_goes_on() {
         load.wait_for(20, servers);
     });
     load.look(&files(&data), &data);
+}
+
+#[test]
+fn a_replica_that_lags_is_refused() {
+    let (database, folder) = (Database::postgres(), folder());
+    let data = folder.path().join("data");
+    let server = Server::start(&data, &database);
+    let load = Load::new(&data);
+    live(&load, server, |servers| load.wait_for(40, servers));
+    let lagging = database.copy();
+    let more = || {
+        live(&load, Server::start(&data, &database), |servers| {
+            load.wait_for(20, servers);
+        });
+    };
+    more();
+    is_refused(&data, &lagging);
+    more();
+    load.look(&database, &data);
 }

@@ -49,6 +49,15 @@ impl Database {
         Self::at(Address::parse(&cluster.uri("quan")).unwrap())
     }
 
+    /// A copy of one on PostgreSQL that nobody is connected to.
+    pub(crate) fn copy(&self) -> Self {
+        let url = self.url();
+        let (_, name) = url.rsplit_once('/').unwrap();
+        let cluster = cluster::shared();
+        cluster.execute(&format!("CREATE DATABASE {name}_copy TEMPLATE {name}"));
+        Self::at(Address::parse(&format!("{url}_copy")).unwrap())
+    }
+
     /// The address as a setting.
     pub(crate) fn url(&self) -> String {
         match &self.address {

@@ -10,6 +10,7 @@ mod command;
 mod entry;
 mod exchange;
 mod fund;
+mod health;
 mod keyring;
 mod list;
 mod me;
@@ -43,7 +44,7 @@ pub use trail::Part;
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::metrics::{Metrics, Reading};
+use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::sequencer::Desk;
 use crate::store::Store;
@@ -416,8 +417,8 @@ async fn dispatch(
         Does::Programme => programme::show(shared, request).await,
         Does::Entry => entry::answer(shared, request).await,
         Does::Trail(part) => trail::answer(shared, part, request).await,
-        Does::Health => health(&shared).await,
-        Does::Metrics => metrics(&shared).await,
+        Does::Health => health::health(&shared).await,
+        Does::Metrics => health::metrics(&shared).await,
         Does::OpenApi => Ok(HttpResponse::Ok().json(openapi::document())),
     }
 }
@@ -433,55 +434,6 @@ async fn keyed(
         caller,
         command::read_body(payload, COMMAND_BYTES_MAX).await?,
     ))
-}
-
-/// How far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake. A server that
-/// cannot write says so: whoever spreads the load takes another one.
-async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
-    if shared.desk.is_failing() {
-        return Err(Problem::Busy(
-            "nothing can be written right now; the log says why",
-        ));
-    }
-    let entries = shared.desk.read(|book| book.size).await?;
-    Ok(HttpResponse::Ok().json(serde_json::json!({
-        "status": "serving", "entries": entries, "published": *shared.published.borrow(),
-        "projected": *shared.projected.borrow(), "slowed": shared.desk.pace().is_slow(entries),
-    })))
-}
-
-async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
-    let size = shared.desk.read(|book| book.size).await?;
-    let waiting = u64::try_from(shared.desk.waiting()).unwrap_or(u64::MAX);
-    let gauge = |name, help, value| Reading {
-        kind: "gauge",
-        name,
-        help,
-        value,
-    };
-    let readings = [
-        gauge("quan_entries", "Entries of the trail.", size),
-        gauge(
-            "quan_published",
-            "Entries that the published checkpoint covers.",
-            *shared.published.borrow(),
-        ),
-        gauge(
-            "quan_projected",
-            "Entries that lists and search hold.",
-            *shared.projected.borrow(),
-        ),
-        gauge("quan_waiting", "Commands before the sequencer.", waiting),
-        Reading {
-            kind: "counter",
-            name: "quan_pauses_total",
-            help: "Batches after which the sequencer waited for lists and search.",
-            value: shared.desk.pace().pauses(),
-        },
-    ];
-    Ok(HttpResponse::Ok()
-        .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(shared.metrics.text(&readings)))
 }
 
 async fn no_such_path(request: HttpRequest) -> HttpResponse {

@@ -22,7 +22,7 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
 /// `GET /v1/me/orders`: those that one buys or sells.
 pub(super) fn mine(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let party = asking.party()?;
-    let mine = asking.book.money.orders_of(party);
+    let mine = asking.book.money.orders_of(party).map(|id| (id, id));
     Ok(asking.list_written(mine, |id| written(asking, id, asking.book.order(id)?))?)
 }
 

@@ -89,13 +89,13 @@ impl Asking<'_> {
     /// The same of items that are written only if they are on the page.
     /// # Errors
     /// What `write` refuses.
-    pub fn list_written<K: ToString + Copy>(
+    pub fn list_written<K: ToString, T>(
         &self,
-        keys: impl Iterator<Item = K>,
-        write: impl Fn(K) -> Result<Value, Refusal>,
+        items: impl Iterator<Item = (K, T)>,
+        write: impl Fn(T) -> Result<Value, Refusal>,
     ) -> Result<Map<String, Value>, Refusal> {
-        let (taken, next) = self.taken(keys.map(|key| (key, key)));
-        let items = taken.into_iter().map(|(_, key)| write(key));
+        let (taken, next) = self.taken(items);
+        let items = taken.into_iter().map(|(_, item)| write(item));
         let items: Vec<Value> = items.collect::<Result<_, _>>()?;
         Ok(object(json!({ "items": items, "next": next })))
     }

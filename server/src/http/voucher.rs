@@ -21,9 +21,9 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
 /// `GET /v1/me/vouchers`
 pub(super) fn mine(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let party = asking.party()?;
-    let money = &asking.book.money;
-    let held = money.vouchers_of(party).map(|(id, _)| id);
-    Ok(asking.list_written(held, |id| written(asking, id, money.voucher(id)?))?)
+    let held = asking.book.money.vouchers_of(party);
+    let held = held.map(|(id, voucher)| (id, (id, voucher)));
+    Ok(asking.list_written(held, |(id, voucher)| written(asking, id, voucher))?)
 }
 
 fn written(asking: &Asking<'_>, id: VoucherId, voucher: &Voucher) -> Result<Value, Refusal> {

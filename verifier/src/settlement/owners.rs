@@ -80,17 +80,27 @@ impl Owners {
     }
 }
 
-/// The accounts of an order, empty or not.
-fn reserved(id: OrderId, order: &Order) -> impl Iterator<Item = Account> {
+/// The accounts of an order in one class, empty or not, in order.
+fn reserved(
+    id: OrderId,
+    order: &Order,
+    account: fn(OrderId, u8, FundId) -> Account,
+) -> impl Iterator<Item = Account> {
     let claims = (0_u8..).zip(&order.claims);
-    let funds = claims.flat_map(|(claim, of)| of.sums.funds.iter().map(move |sums| (claim, sums)));
-    funds.flat_map(move |(claim, sums)| {
-        let fund = || sums.fund.clone();
-        [
-            Account::Hold(id, claim, fund()),
-            Account::Disputed(id, claim, fund()),
-        ]
+    claims.flat_map(move |(claim, of)| {
+        let funds = of.sums.funds.iter().map(|sums| &sums.fund);
+        sorted(funds, |fund| account(id, claim, fund))
     })
+}
+
+/// The accounts of a few funds, in order.
+fn sorted<'a>(
+    funds: impl Iterator<Item = &'a FundId>,
+    account: impl Fn(FundId) -> Account,
+) -> Vec<Account> {
+    let mut accounts: Vec<Account> = funds.map(|fund| account(fund.clone())).collect();
+    accounts.sort_unstable();
+    accounts
 }
 
 impl Money {
@@ -112,25 +122,33 @@ impl Money {
         named.map(|account| (account, self.balance(account)))
     }
 
-    /// Those, and what stands in its vouchers and is reserved for the orders that it buys; none is empty.
-    #[must_use]
-    pub fn balances_of(&self, party: PartyId) -> BTreeMap<Account, Fen> {
-        let named = self.accounts_of(party).map(|(account, _)| account.clone());
-        let vouchers = self.vouchers_of(party).flat_map(|(id, voucher)| {
-            let funds = voucher.funds.iter();
-            funds.map(move |fund| Account::Voucher(id, fund.clone()))
+    /// Those, and what stands in its vouchers and is reserved for the orders that it buys; none is empty. In the order of
+    /// accounts, one by one: a page of them costs a page.
+    pub fn balances_of(&self, party: PartyId) -> impl Iterator<Item = (Account, Fen)> {
+        let named = move |classes: &'static [&'static str]| {
+            let named = self.accounts_of(party);
+            let of_class = named.filter(|(account, _)| classes.contains(&account.class()));
+            of_class.map(|(account, _)| account.clone())
+        };
+        let of_orders = move |account: fn(OrderId, u8, FundId) -> Account| {
+            let traded = self.orders_of(party);
+            let orders = traded.filter_map(|id| Some((id, self.orders.get(&id)?)));
+            let bought = orders.filter(move |(_, order)| order.buyer.party == party);
+            bought.flat_map(move |(id, order)| reserved(id, order, account))
+        };
+        let vouchers = self.vouchers_of(party);
+        let of_vouchers = vouchers.flat_map(|(id, voucher)| {
+            sorted(voucher.funds.iter(), |fund| Account::Voucher(id, fund))
         });
-        let bought = self.orders_of(party).filter_map(|id| {
-            let order = self.orders.get(&id)?;
-            (order.buyer.party == party).then_some((id, order))
-        });
-        let reserved = bought.flat_map(|(id, order)| reserved(id, order));
-        let accounts = named.chain(vouchers).chain(reserved);
+        let accounts = named(&["advance"])
+            .chain(of_orders(Account::Disputed))
+            .chain(named(&["earned"]))
+            .chain(of_orders(Account::Hold))
+            .chain(named(&["owed", "paid", "payable", "transit"]))
+            .chain(of_vouchers);
         let balances = accounts.map(|account| (self.balance(&account), account));
-        balances
-            .filter(|(fen, _)| !fen.is_zero())
-            .map(|(fen, account)| (account, fen))
-            .collect()
+        let there = balances.filter(|(fen, _)| !fen.is_zero());
+        there.map(|(fen, account)| (account, fen))
     }
 
     /// What stands in the accounts of a fund, by class; the classes sum to zero.

@@ -260,7 +260,7 @@ impl Money {
             let sentence = format!("{account} would fall to {balance}");
             return Err(Inconsistency::new("(1)", sentence));
         }
-        self.owners.moved(account, (before, balance))?;
+        self.moved(account, (before, balance))?;
         if let Account::Earned(programme, party, fund, period) = account {
             let key = (fund.clone(), *period, programme.clone());
             let earned = self.earned.entry(*party).or_default();

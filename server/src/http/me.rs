@@ -9,7 +9,7 @@ use super::read::{Asking, object};
 
 /// `GET /v1/me/balances`: every account in the party's name, and those of its vouchers and of the orders that it buys.
 pub(super) fn balances(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
-    let mine = asking.book.money.balances_of(asking.party()?);
+    let mine = asking.book.money.accounts_of(asking.party()?);
     let items = mine.map(|(account, fen)| {
         let item = json!({ "account": account, "fen": fen });
         (account, item)

@@ -7,7 +7,6 @@ use super::{Inconsistency, Money};
 use crate::id::{FundId, OrderId, PartyId, VoucherId};
 use crate::ledger::Account;
 use crate::money::{Fen, Overflow};
-use crate::settlement::order::Order;
 use crate::settlement::voucher::Voucher;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +17,7 @@ pub(super) struct Owners {
     vouchers: BTreeMap<PartyId, BTreeSet<VoucherId>>,
     /// The orders that each party buys or sells, also closed ones.
     orders: BTreeMap<PartyId, BTreeSet<OrderId>>,
-    /// The accounts in each party's name that are not empty.
+    /// The accounts of each party that are not empty.
     accounts: BTreeMap<PartyId, BTreeSet<Account>>,
     /// What stands in the accounts of each fund, by class.
     classes: BTreeMap<FundId, BTreeMap<&'static str, Fen>>,
@@ -35,29 +34,18 @@ impl Owners {
         }
     }
 
-    /// An account went from one balance to another.
-    pub(super) fn moved(
-        &mut self,
-        account: &Account,
-        (before, after): (Fen, Fen),
-    ) -> Result<(), Overflow> {
-        self.classed(account, after.minus(before)?)?;
-        if before.is_zero() == after.is_zero() {
-            return Ok(());
-        }
-        let Some(party) = account.party() else {
-            return Ok(());
-        };
+    fn fill(&mut self, party: PartyId, account: &Account) {
         let accounts = self.accounts.entry(party).or_default();
-        if after.is_zero() {
+        accounts.insert(account.clone());
+    }
+
+    fn empty(&mut self, party: PartyId, account: &Account) {
+        if let Some(accounts) = self.accounts.get_mut(&party) {
             accounts.remove(account);
-        } else {
-            accounts.insert(account.clone());
+            if accounts.is_empty() {
+                self.accounts.remove(&party);
+            }
         }
-        if accounts.is_empty() {
-            self.accounts.remove(&party);
-        }
-        Ok(())
     }
 
     fn classed(&mut self, account: &Account, by: Fen) -> Result<(), Overflow> {
@@ -80,29 +68,6 @@ impl Owners {
     }
 }
 
-/// The accounts of an order in one class, empty or not, in order.
-fn reserved(
-    id: OrderId,
-    order: &Order,
-    account: fn(OrderId, u8, FundId) -> Account,
-) -> impl Iterator<Item = Account> {
-    let claims = (0_u8..).zip(&order.claims);
-    claims.flat_map(move |(claim, of)| {
-        let funds = of.sums.funds.iter().map(|sums| &sums.fund);
-        sorted(funds, |fund| account(id, claim, fund))
-    })
-}
-
-/// The accounts of a few funds, in order.
-fn sorted<'a>(
-    funds: impl Iterator<Item = &'a FundId>,
-    account: impl Fn(FundId) -> Account,
-) -> Vec<Account> {
-    let mut accounts: Vec<Account> = funds.map(|fund| account(fund.clone())).collect();
-    accounts.sort_unstable();
-    accounts
-}
-
 impl Money {
     /// The vouchers that a party holds, also ended ones.
     pub fn vouchers_of(&self, party: PartyId) -> impl Iterator<Item = (VoucherId, &Voucher)> {
@@ -116,39 +81,45 @@ impl Money {
         traded.copied()
     }
 
-    /// The accounts in a party's own name that are not empty: what is coming to it, what it was paid, what it owes.
+    /// A party's accounts that are not empty, in order: those in its name, its vouchers', and those of the orders that it buys.
     pub fn accounts_of(&self, party: PartyId) -> impl Iterator<Item = (&Account, Fen)> {
-        let named = self.owners.accounts.get(&party).into_iter().flatten();
-        named.map(|account| (account, self.balance(account)))
+        let owned = self.owners.accounts.get(&party).into_iter().flatten();
+        owned.map(|account| (account, self.balance(account)))
     }
 
-    /// Those, and what stands in its vouchers and is reserved for the orders that it buys; none is empty. In the order of
-    /// accounts, one by one: a page of them costs a page.
-    pub fn balances_of(&self, party: PartyId) -> impl Iterator<Item = (Account, Fen)> {
-        let named = move |classes: &'static [&'static str]| {
-            let named = self.accounts_of(party);
-            let of_class = named.filter(|(account, _)| classes.contains(&account.class()));
-            of_class.map(|(account, _)| account.clone())
-        };
-        let of_orders = move |account: fn(OrderId, u8, FundId) -> Account| {
-            let traded = self.orders_of(party);
-            let orders = traded.filter_map(|id| Some((id, self.orders.get(&id)?)));
-            let bought = orders.filter(move |(_, order)| order.buyer.party == party);
-            bought.flat_map(move |(id, order)| reserved(id, order, account))
-        };
-        let vouchers = self.vouchers_of(party);
-        let of_vouchers = vouchers.flat_map(|(id, voucher)| {
-            sorted(voucher.funds.iter(), |fund| Account::Voucher(id, fund))
-        });
-        let accounts = named(&["advance"])
-            .chain(of_orders(Account::Disputed))
-            .chain(named(&["earned"]))
-            .chain(of_orders(Account::Hold))
-            .chain(named(&["owed", "paid", "payable", "transit"]))
-            .chain(of_vouchers);
-        let balances = accounts.map(|account| (self.balance(&account), account));
-        let there = balances.filter(|(fen, _)| !fen.is_zero());
-        there.map(|(fen, account)| (account, fen))
+    /// Whose money stands in an account; nobody's while it is the public's.
+    fn owner(&self, account: &Account) -> Option<PartyId> {
+        match account {
+            Account::Advance(party, _)
+            | Account::Earned(_, party, ..)
+            | Account::Owed(party, _)
+            | Account::Paid(party, _)
+            | Account::Payable(party, _)
+            | Account::Transit(_, party, _) => Some(*party),
+            Account::Voucher(voucher, _) => Some(self.vouchers.get(voucher)?.holder.party),
+            Account::Disputed(order, ..) | Account::Hold(order, ..) => {
+                Some(self.orders.get(order)?.buyer.party)
+            }
+            Account::Fund(_) | Account::Treasury(..) => None,
+        }
+    }
+
+    /// An account went from one balance to another.
+    pub(super) fn moved(
+        &mut self,
+        account: &Account,
+        (before, after): (Fen, Fen),
+    ) -> Result<(), Overflow> {
+        self.owners.classed(account, after.minus(before)?)?;
+        if before.is_zero() == after.is_zero() {
+            return Ok(());
+        }
+        match self.owner(account) {
+            Some(party) if after.is_zero() => self.owners.empty(party, account),
+            Some(party) => self.owners.fill(party, account),
+            None => {}
+        }
+        Ok(())
     }
 
     /// What stands in the accounts of a fund, by class; the classes sum to zero.
@@ -167,7 +138,10 @@ impl Money {
             anew.trade([order.buyer.party, order.seller], *id);
         }
         for (account, fen) in &self.balances {
-            anew.moved(account, (Fen::ZERO, *fen))?;
+            anew.classed(account, *fen)?;
+            if let Some(party) = self.owner(account) {
+                anew.fill(party, account);
+            }
         }
         if anew != self.owners {
             let sentence = "the look-ups by party and fund are not those of what is there";

@@ -3,12 +3,13 @@
 //! Knows nothing of vouchers and nothing of the rest of this crate but [`crate::signature`]. It never repairs:
 //! bytes are read in one spelling only, and what does not hold is a [`Flaw`]. The server publishes with it, the
 //! auditor checks with it. From the bottom: [`tree`], [`tile`] and [`bundle`], [`growth`] · [`key`], [`note`],
-//! [`cosignature`], [`checkpoint`] · [`policy`], [`proof`]. The byte forms are listed in `FORMATS.md`.
+//! [`cosignature`], [`checkpoint`] · [`history`] · [`policy`], [`proof`]. The byte forms are listed in `FORMATS.md`.
 
 pub mod bundle;
 pub mod checkpoint;
 pub mod cosignature;
 pub mod growth;
+pub mod history;
 pub mod key;
 pub mod note;
 pub mod policy;
@@ -130,6 +131,8 @@ pub enum FlawKind {
     Tile,
     /// An entry bundle that cannot be read.
     Bundle,
+    /// A part of the history of checkpoints that cannot be read.
+    History,
     /// A proof that cannot be read, or of another length than its tree demands.
     Proof,
     /// Two roots that have to be equal are not.
@@ -140,6 +143,10 @@ pub enum FlawKind {
     Policy,
     /// A checkpoint with extension lines: a finding, not a reason to refuse.
     Extension,
+    /// A log that is shorter than somebody has seen it.
+    Rollback,
+    /// A log that is not the one which somebody has seen: two trees of one size, or a tree that is no prefix.
+    Fork,
 }
 
 impl FlawKind {
@@ -155,11 +162,14 @@ impl FlawKind {
         Self::TilePath,
         Self::Tile,
         Self::Bundle,
+        Self::History,
         Self::Proof,
         Self::Root,
         Self::Frontier,
         Self::Policy,
         Self::Extension,
+        Self::Rollback,
+        Self::Fork,
     ];
 
     /// The stable code.
@@ -176,11 +186,14 @@ impl FlawKind {
             Self::TilePath => "trail.tile-path",
             Self::Tile => "trail.tile",
             Self::Bundle => "trail.bundle",
+            Self::History => "trail.history",
             Self::Proof => "trail.proof",
             Self::Root => "trail.root",
             Self::Frontier => "trail.frontier",
             Self::Policy => "trail.policy",
             Self::Extension => "trail.extension",
+            Self::Rollback => "trail.rollback",
+            Self::Fork => "trail.fork",
         }
     }
 }

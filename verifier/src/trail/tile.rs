@@ -121,7 +121,7 @@ impl Place {
 
     /// Reads groups of three digits, the last perhaps with `.p` and a width after it. Loose: the caller prints and
     /// compares.
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let (number, width) = match text.rsplit_once(".p/") {
             Some((number, width)) => (number, parse_decimal(width, u64::from(WIDTH_FULL) - 1)?),
             None => (text, u64::from(WIDTH_FULL)),
@@ -155,17 +155,24 @@ impl fmt::Display for Place {
     }
 }
 
-/// Reads `tile/<kind>/<place>` and insists that printing the result gives the same text.
+/// Reads `tile/<kind>/<place>` in its one spelling.
 pub(super) fn parse_path<T: fmt::Display>(
     path: &str,
     make: impl FnOnce(&str, Place) -> Option<T>,
 ) -> Result<T, Flaw> {
-    let read = || {
+    parse_spelling(path, |path| {
         let (kind, place) = path.strip_prefix("tile/")?.split_once('/')?;
         make(kind, Place::parse(place)?)
-    };
+    })
+}
+
+/// Reads a path and insists that printing the result gives the same text.
+pub(super) fn parse_spelling<T: fmt::Display>(
+    path: &str,
+    read: impl FnOnce(&str) -> Option<T>,
+) -> Result<T, Flaw> {
     let parsed = if path.len() <= PATH_BYTES_MAX {
-        read()
+        read(path)
     } else {
         None
     };
@@ -175,7 +182,7 @@ pub(super) fn parse_path<T: fmt::Display>(
             let start: String = path.chars().take(PATH_BYTES_MAX).collect();
             Flaw::new(
                 FlawKind::TilePath,
-                format!("{start:?} is no path of a tile or bundle"),
+                format!("{start:?} is no path of a trail"),
             )
         })
 }

@@ -22,6 +22,7 @@ mod programme;
 mod quote;
 mod read;
 mod receipt;
+mod reply;
 mod supply;
 mod trail;
 mod voucher;
@@ -40,6 +41,7 @@ pub use command::{COMMAND_BYTES_MAX, InFlight, req};
 pub use list::List;
 pub use problem::{PROBLEM_JSON, Problem};
 pub use receipt::{BULK_BYTES_MAX, BULK_LINES_MAX};
+pub use reply::{HEADER as REPLY_HEADER, Replies};
 pub use trail::Part;
 
 use crate::clock::Clock;
@@ -49,6 +51,7 @@ use crate::objects::Objects;
 use crate::sequencer::Desk;
 use crate::store::Store;
 use read::Read;
+use reply::Asked;
 
 /// What every handler needs: one for all threads.
 #[derive(Debug)]
@@ -73,6 +76,8 @@ pub struct Shared {
     keyring: keyring::Keyring,
     /// Commands being worked on.
     pub in_flight: InFlight,
+    /// What signs answers to commands, and keeps refusals.
+    pub replies: Replies,
     /// What is counted.
     pub metrics: Metrics,
     /// How many requests are being answered.
@@ -99,6 +104,7 @@ impl Shared {
         store: Arc<Store>,
         desk: Desk,
         followed: Followed,
+        replies: Replies,
     ) -> Self {
         Self {
             config,
@@ -111,6 +117,7 @@ impl Shared {
             access: access::Access::default(),
             keyring: keyring::Keyring::default(),
             in_flight: InFlight::default(),
+            replies,
             metrics: Metrics::default(),
             under_way: watch::Sender::new(0),
         }
@@ -164,6 +171,8 @@ pub enum Does {
     Entry,
     /// The trail's own files, and proofs from them.
     Trail(Part),
+    /// The proof that a refusal is under a seal.
+    RefusalProof,
     /// A programme with its file, from the log.
     Programme,
     /// Quotes an order.
@@ -200,6 +209,7 @@ impl Route {
             | Does::RemoveKey
             | Does::Read(Sees::Party, _)
             | Does::List(_)
+            | Does::RefusalProof
             | Does::Entry => false,
         }
     }
@@ -300,6 +310,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: Verb::Get, path: "/v1/entries", summary: "Search the trail by receipt, order, voucher, case, document, party or type", does: Does::List(List::Entries) },
     Route { method: Verb::Get, path: "/v1/entries/{seq}", summary: "An entry of the trail", does: Does::Entry },
     Route { method: Verb::Get, path: "/v1/entries/{seq}/proof", summary: "The proof that an entry is in the trail (C2SP tlog-proof)", does: Does::Trail(Part::Proof) },
+    Route { method: Verb::Get, path: "/v1/refusals/{hash}/proof", summary: "The proof that a refusal is under a seal", does: Does::RefusalProof },
     Route { method: Verb::Get, path: "/checkpoint", summary: "The newest signed checkpoint (C2SP tlog-checkpoint)", does: Does::Trail(Part::Checkpoint) },
     Route { method: Verb::Get, path: "/tile/entries/{place:.*}", summary: "Entries of the trail, for regulators (C2SP tlog-tiles)", does: Does::Trail(Part::Bundle) },
     Route { method: Verb::Get, path: "/tile/{place:.*}", summary: "Hashes of the trail (C2SP tlog-tiles)", does: Does::Trail(Part::Tile) },
@@ -397,8 +408,16 @@ async fn dispatch(
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
     match route.does {
-        Does::Command(kind) => command::answer(shared, kind, request, payload).await,
-        Does::Signed(kind) => receipt::answer(shared, kind, request, payload).await,
+        Does::Command(kind) => {
+            let (mut asked, of) = (Asked::default(), Arc::clone(&shared));
+            let answered = command::answer(of, kind, request, payload, &mut asked).await;
+            Ok(reply::signed(&shared, asked, answered).await)
+        }
+        Does::Signed(kind) => {
+            let (mut asked, of) = (Asked::default(), Arc::clone(&shared));
+            let answered = receipt::answer(of, kind, request, payload, &mut asked).await;
+            Ok(reply::signed(&shared, asked, answered).await)
+        }
         Does::MakeKey => {
             let (caller, body) = keyed(&shared, &request, payload).await?;
             let made = access::create_key(shared, caller, &body).await?;
@@ -416,6 +435,7 @@ async fn dispatch(
         }
         Does::Programme => programme::show(shared, request).await,
         Does::Entry => entry::answer(shared, request).await,
+        Does::RefusalProof => reply::proof(shared, request).await,
         Does::Trail(part) => trail::answer(shared, part, request).await,
         Does::Health => health::health(&shared).await,
         Does::Metrics => health::metrics(&shared).await,
@@ -486,7 +506,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     #[test]
-    fn every_kind_of_command_has_one_path_and_entry_0_has_none() {
+    fn every_kind_of_command_has_one_path_but_entry_0_and_what_time_alone_asks() {
         let routed: Vec<Kind> = ROUTES
             .iter()
             .filter_map(|route| {
@@ -504,7 +524,7 @@ mod tests {
             .filter(|kind| !routed.contains(kind))
             .map(|kind| kind.as_str())
             .collect();
-        assert_eq!(without, ["exchange.opened"]);
+        assert_eq!(without, ["exchange.opened", "refusals.sealed"]);
     }
 
     #[test]

@@ -14,6 +14,7 @@ pub mod metrics;
 pub mod objects;
 pub mod projector;
 pub mod publisher;
+pub mod refusals;
 pub mod sequencer;
 pub mod serve;
 pub mod store;

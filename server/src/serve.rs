@@ -27,11 +27,12 @@ use crate::cause::Whole;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
-use crate::http::{self, Caller, Followed, Shared};
+use crate::http::{self, Caller, Followed, Replies, Shared};
 use crate::keys::{self, Keys, SigningKey, Token};
 use crate::objects::{self, Objects};
 use crate::projector::Projector;
 use crate::publisher::{self, Parts, Publisher};
+use crate::refusals::Refusals;
 use crate::sequencer::{self, Desk, Pace, Sequencer};
 use crate::store::{Store, StoreFault, own};
 use crate::timers;
@@ -189,9 +190,12 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
         projected: prepared.projector.projected(),
     };
     let (store, desk) = (prepared.store, prepared.desk);
-    let shared = Arc::new(Shared::new(config, clock, store, desk, followed));
+    let replies = prepared.replies;
+    let refusals = replies.refusals.clone();
+    let shared = Arc::new(Shared::new(config, clock, store, desk, followed, replies));
     let crew = Crew {
         shared,
+        refusals,
         publisher: prepared.publisher,
         projector: prepared.projector,
         sequencer: prepared.sequencer,
@@ -225,6 +229,7 @@ struct Prepared {
     publisher: Publisher,
     projector: Projector,
     objects: Objects,
+    replies: Replies,
 }
 
 fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, Fault> {
@@ -251,6 +256,9 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         .spawn(config.queue_max, pace)
         .map_err(|_| Fault::Thread("sequencer"))?;
     operator_key(config, &store, &desk, clock)?;
+    let refusals = Refusals::start(Arc::clone(&store)).map_err(|_| Fault::Thread("refusals"))?;
+    let reply_key = PublicKey::register(keys.reply.public())?;
+    let replies = Replies::new(keys, &reply_key, refusals);
     Ok(Prepared {
         store,
         desk,
@@ -258,6 +266,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         publisher,
         projector,
         objects,
+        replies,
     })
 }
 
@@ -313,6 +322,7 @@ fn operator_key(config: &Config, store: &Store, desk: &Desk, clock: &Clock) -> R
 /// What works together while a server runs.
 struct Crew {
     shared: Arc<Shared>,
+    refusals: Refusals,
     publisher: Publisher,
     projector: Projector,
     sequencer: JoinHandle<Result<(), sequencer::Fault>>,
@@ -324,6 +334,7 @@ type Tell = mpsc::Sender<io::Result<SocketAddr>>;
 async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Result<(), Fault> {
     let Crew {
         shared,
+        refusals,
         publisher,
         projector,
         sequencer,
@@ -332,6 +343,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     let mut under_way = shared.under_way.subscribe();
     let timers = timers::run(
         desk.clone(),
+        refusals,
         shared.clock.clone(),
         shared.config.timers_every,
         stopped.clone(),

@@ -10,6 +10,7 @@ pub mod log;
 pub mod own;
 pub mod project;
 pub mod read;
+pub mod refusals;
 mod schema;
 
 pub use db::{Address, Db};

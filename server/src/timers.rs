@@ -18,11 +18,19 @@ use verifier::ledger::Account;
 use verifier::programme::schema::Scheme;
 use verifier::time::{DAY_SECONDS, NamedPeriod, Timestamp};
 
+use crate::cause::Whole;
 use crate::clock::Clock;
+use crate::refusals::Refusals;
 use crate::sequencer::{BATCH_MAX, Desk, Outcome};
 
 /// Asks once in `every` for what is due, until `stop` says so.
-pub async fn run(desk: Desk, clock: Clock, every: Duration, mut stop: watch::Receiver<bool>) {
+pub async fn run(
+    desk: Desk,
+    refusals: Refusals,
+    clock: Clock,
+    every: Duration,
+    mut stop: watch::Receiver<bool>,
+) {
     loop {
         tokio::select! {
             () = tokio::time::sleep(every) => {}
@@ -30,6 +38,46 @@ pub async fn run(desk: Desk, clock: Clock, every: Duration, mut stop: watch::Rec
         }
         // A full batch may not have been all; one that nobody took is tried in the next round.
         while round(&desk, &clock).await == BATCH_MAX {}
+        while seal(&desk, &refusals, &clock).await {}
+    }
+}
+
+/// Puts the refusals of the hours that have ended under a seal; says whether it did. Another server may be faster.
+async fn seal(desk: &Desk, refusals: &Refusals, clock: &Clock) -> bool {
+    let (Ok(now), Ok((exchange, seals))) = (
+        clock.now(),
+        desk.read(|book| (book.exchange.clone(), book.seals.clone()))
+            .await,
+    ) else {
+        return false;
+    };
+    let Some(exchange) = exchange else {
+        return false;
+    };
+    let (own, hour) = (refusals.clone(), now.hour().start());
+    let settled = actix_web::web::block(move || own.next_seal(&seals, hour)).await;
+    let asked = match settled {
+        Ok(Ok(Some(asked))) => asked,
+        Ok(Ok(None)) | Err(_) => return false,
+        Ok(Err(fault)) => {
+            tracing::warn!(fault = %Whole(&fault), "refusals are not sealed in this round");
+            return false;
+        }
+    };
+    let request = Request {
+        by: exchange.party,
+        actor: exchange.actor,
+        cmd: None,
+        req: None,
+        command: Command::SealRefusals(asked),
+    };
+    match desk.submit_one(request).await {
+        Outcome::Accepted(_) => true,
+        Outcome::Refused(refusal) => {
+            tracing::debug!(%refusal, "a seal was refused");
+            false
+        }
+        Outcome::Failed(_) | Outcome::Known(_) => false,
     }
 }
 

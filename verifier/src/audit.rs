@@ -4,6 +4,7 @@
 //! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
 
 mod lanes;
+pub mod promise;
 mod replay;
 mod tree;
 

@@ -39,6 +39,7 @@ use state::key::Key;
 use state::order::Order;
 use state::party::{Actor, Party};
 use state::programme::{Enactment, ProviderLists};
+use state::seal::Seal;
 use state::site::{Offer, Site};
 
 /// For how long an idempotency key is remembered (DESIGN §7).
@@ -136,6 +137,8 @@ pub struct Book {
     pub licences: BTreeMap<(PartyId, DocumentDigest), BTreeSet<OrderId>>,
     /// Balances, counters, vouchers, orders' money, batches.
     pub money: Money,
+    /// The seals over refusals, by their numbers.
+    pub seals: Vec<Seal>,
     /// The number of entries in each scope.
     pub scopes: BTreeMap<Scope, u64>,
     /// Accepted commands by idempotency key, for seven days.

@@ -11,6 +11,7 @@ mod compute;
 mod delivery;
 mod jws;
 mod registration;
+mod reply;
 
 pub use acceptance::{DataAcceptance, Verdict};
 pub use capacity::CapacityShare;
@@ -18,6 +19,7 @@ pub use compute::{ComputeUsage, JOBS_MAX, Job, Kind, PERIOD_SECONDS_MAX};
 pub use delivery::{DataDelivery, Nonce};
 pub use jws::{JWS_BYTES_MAX, Typ};
 pub use registration::{KeyRegistration, KeyUse};
+pub use reply::{Answered, Reply, req};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use std::fmt;
@@ -71,6 +73,8 @@ pub enum Claims {
     Capacity(CapacityShare),
     /// A party proves that it holds a key.
     Registration(KeyRegistration),
+    /// The exchange has answered a command.
+    Reply(Reply),
 }
 
 impl Claims {
@@ -81,6 +85,7 @@ impl Claims {
             Typ::Acceptance => Self::Acceptance(read(payload)?),
             Typ::Capacity => Self::Capacity(read(payload)?),
             Typ::Registration => Self::Registration(read(payload)?),
+            Typ::Reply => Self::Reply(read(payload)?),
         };
         if let Some(link) = claims.link() {
             link.check()?;
@@ -88,22 +93,25 @@ impl Claims {
         if let Self::Usage(usage) = &claims {
             usage.check_kind()?;
         }
+        if let Self::Reply(reply) = &claims {
+            reply.check()?;
+        }
         Ok(claims)
     }
 
-    /// The claims that chain a statement to an order; capacity shares and key registrations belong to none.
+    /// The claims that chain a statement to an order; capacity shares, key registrations and replies belong to none.
     #[must_use]
     pub fn link(&self) -> Option<Link<'_>> {
         match self {
             Self::Usage(usage) => Some(usage.link()),
             Self::Delivery(delivery) => Some(delivery.link()),
             Self::Acceptance(acceptance) => Some(acceptance.link()),
-            Self::Capacity(_) | Self::Registration(_) => None,
+            Self::Capacity(_) | Self::Registration(_) | Self::Reply(_) => None,
         }
     }
 }
 
-/// A statement that can be signed: the five claim types.
+/// A statement that can be signed: the six claim types.
 pub trait Statement: Serialize {
     /// The `typ` of its header.
     const TYP: Typ;
@@ -393,13 +401,25 @@ impl<'de> Deserialize<'de> for Signed {
 
 /// Signs a statement and returns the compact JWS, in the spelling that is read fastest.
 #[must_use]
+pub fn sign<S: Statement>(claims: &S, signer: &Signer) -> String {
+    sign_by(claims, signer.public().kid(), |message| {
+        signer.sign(message)
+    })
+}
+
+/// Signs a statement as [`sign`] does, with the key `kid` wherever it is held.
+#[must_use]
 #[expect(
     clippy::expect_used,
     reason = "the claim types hold strings, integers and lists, which JSON can always write"
 )]
-pub fn sign<S: Statement>(claims: &S, signer: &Signer) -> String {
+pub fn sign_by<S: Statement>(
+    claims: &S,
+    kid: Kid,
+    sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE_BYTES],
+) -> String {
     let payload = crate::json::write(claims).expect("claims are strings, integers and lists");
-    jws::sign(S::TYP, &payload, signer)
+    jws::sign(S::TYP, &payload, kid, sign)
 }
 
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Refusal> {

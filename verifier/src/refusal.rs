@@ -2,8 +2,9 @@
 //!
 //! A code is never renamed or reused. A refusal says what, with the numbers, and what to do; the book is unchanged.
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::str::FromStr;
 
 use crate::id::NotAnId;
 use crate::json::NotStrict;
@@ -136,6 +137,10 @@ codes! {
     PayoutNothing = "payout.nothing",
     ClawbackNothing = "clawback.nothing",
     RecoveryExceeds = "recovery.exceeds",
+    // Refusals themselves.
+    RefusalsSealed = "refusals.sealed-already",
+    RefusalUnknown = "refusal.unknown",
+    RefusalUnsealed = "refusal.unsealed",
 }
 
 impl fmt::Display for Code {
@@ -147,6 +152,22 @@ impl fmt::Display for Code {
 impl Serialize for Code {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Code {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::json::text(deserializer)
+    }
+}
+
+impl FromStr for Code {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.iter().find(|code| code.as_str() == text);
+        found
+            .copied()
+            .ok_or_else(|| format!("{text:?} is no code of a refusal"))
     }
 }
 

@@ -7,7 +7,6 @@ use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use actix_web::web::Bytes;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,12 +16,14 @@ use verifier::book::entry::Entry;
 use verifier::book::found::Found;
 use verifier::id::{PartyId, Sha256Hash};
 use verifier::json;
+pub use verifier::receipt::req;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
 use super::Shared;
 use super::access;
 use super::problem::Problem;
+use super::reply::{Asked, Done};
 use crate::sequencer::{Committed, Outcome};
 
 /// The longest body of a command: a programme file of 48,000 bytes in JSON escapes, with room.
@@ -79,12 +80,17 @@ pub(super) async fn answer(
     kind: Kind,
     request: HttpRequest,
     payload: web::Payload,
+    reply: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
     let caller = access::caller(&shared, &request).await?;
+    reply.caller = Some(caller);
+    // Read before anything is refused: the refusal names the request.
+    let body = read_body(payload, COMMAND_BYTES_MAX).await?;
+    let req = req(request.method().as_str(), request.path(), &body);
+    reply.req = Some(req);
     access::permit(caller, kind)?;
     let key = idempotency_key(&request)?;
     require_media_type(&request, "application/json")?;
-    let body = read_body(payload, COMMAND_BYTES_MAX).await?;
     let command = parse(kind, &body)?;
     let cmd = cmd(caller.party, &key);
     let _in_flight = shared.in_flight.enter(cmd)?;
@@ -92,11 +98,18 @@ pub(super) async fn answer(
         by: caller.party,
         actor: caller.actor,
         cmd: Some(cmd),
-        req: Some(req(request.method().as_str(), request.path(), &body)),
+        req: Some(req),
         command,
     };
     match shared.desk.submit_one(asked).await {
-        Outcome::Accepted(entry) | Outcome::Known(entry) => created(&shared, &entry),
+        Outcome::Accepted(entry) => {
+            reply.done = Some(Done::entry(false, &entry));
+            created(&shared, &entry)
+        }
+        Outcome::Known(entry) => {
+            reply.done = Some(Done::entry(true, &entry));
+            created(&shared, &entry)
+        }
         Outcome::Refused(refusal) => Err(refusal.into()),
         Outcome::Failed(why) => Err(why.into()),
     }
@@ -188,16 +201,6 @@ fn idempotency_key(request: &HttpRequest) -> Result<String, Refusal> {
 /// The name of a command: SHA-256(party ‖ 0x0A ‖ key) (DESIGN §4.6).
 pub(super) fn cmd(party: PartyId, key: &str) -> Sha256Hash {
     Sha256Hash::of(format!("{party}\n{key}").as_bytes())
-}
-
-/// The name of a request: SHA-256(method ‖ SP ‖ path ‖ 0x0A ‖ body) (DESIGN §4.6).
-#[must_use]
-pub fn req(method: &str, path: &str, body: &[u8]) -> Sha256Hash {
-    let line = format!("{method} {path}\n");
-    let digest = Sha256::new()
-        .chain_update(line.as_bytes())
-        .chain_update(body);
-    Sha256Hash::new(digest.finalize().into())
 }
 
 /// Commands that this server is working on: a repetition meanwhile is told to wait.

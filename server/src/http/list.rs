@@ -14,6 +14,7 @@ use verifier::id::{
 use verifier::receipt::Jti;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
+use verifier::trail::tree;
 
 use super::Shared;
 use super::access::{self, Caller, sees_all, store_fault};
@@ -22,7 +23,7 @@ use super::problem::Problem;
 use super::read::{LIMIT, LIMIT_MAX, QUERY_BYTES_MAX, seen_in};
 use crate::store::project::{CaseRow, EntryRow, OrderRow, VoucherRow};
 use crate::store::read::{self, Cases, Entries, Found, Orders, Slice, VoucherState, Vouchers};
-use crate::store::{Db, StoreFault};
+use crate::store::{Db, Store, StoreFault, log};
 
 /// What stands in a query beside the filters.
 const PAGING: [&str; 2] = ["after", "limit"];
@@ -48,7 +49,7 @@ impl List {
             Self::Vouchers => &["party", "programme", "state"],
             Self::Cases => &["party", "programme", "standing"],
             Self::Entries => &[
-                "kind", "receipt", "order", "voucher", "case", "document", "party",
+                "kind", "receipt", "order", "voucher", "case", "digest", "document", "party",
             ],
         }
     }
@@ -75,7 +76,7 @@ pub(super) async fn answer(
     let now = shared.now()?;
     let asked = Asked::parse(list, &query, caller, now)?;
     let store = Arc::clone(&shared.store);
-    let page = web::block(move || asked.load(&mut *store.lists()?, slice, now))
+    let page = web::block(move || asked.load(&store, slice, now))
         .await
         .map_err(|fault| Problem::Internal(fault.to_string()))?
         .map_err(store_fault)?;
@@ -162,24 +163,29 @@ impl Asked {
         })
     }
 
-    fn load(&self, db: &mut Db, slice: Slice, now: Timestamp) -> Result<Value, StoreFault> {
+    fn load(&self, store: &Store, slice: Slice, now: Timestamp) -> Result<Value, StoreFault> {
         let limit = slice.limit - 1;
+        let mut db = store.lists()?;
         Ok(match self {
             Self::Orders(which) => {
-                let found = read::orders(db, which, slice)?;
+                let found = read::orders(&mut db, which, slice)?;
                 page(found, limit, |row| row.placed_seq, order)
             }
             Self::Vouchers(which) => {
-                let found = read::vouchers(db, which, slice)?;
+                let found = read::vouchers(&mut db, which, slice)?;
                 page(found, limit, |row| row.issued_seq, |row| voucher(row, now))
             }
             Self::Cases(which) => {
-                let found = read::cases(db, which, slice)?;
+                let found = read::cases(&mut db, which, slice)?;
                 page(found, limit, |row| row.opened_seq, case)
             }
             Self::Entries(which) => {
-                let found = read::entries(db, which, slice)?;
-                page(found, limit, |row| row.seq, entry)
+                let found = read::entries(&mut db, which, slice)?;
+                // Given back first: nobody holds one connection and waits for another.
+                drop(db);
+                let seqs: Vec<i64> = found.rows.iter().take(limit).map(|row| row.seq).collect();
+                let leaves = leaves(&mut *store.connection()?, &seqs)?;
+                page(found, limit, |row| row.seq, |row| entry(row, &leaves))
             }
         })
     }
@@ -244,11 +250,13 @@ fn kind(query: &Query) -> Result<Option<String>, Refusal> {
 fn objects(query: &Query, party: Option<String>) -> Result<Vec<String>, Refusal> {
     let receipt = |text: &str| {
         let name = text.parse().map(|jti: Jti| jti.to_string());
-        name.or_else(|_| Sha256Hash::parse(text).map(|hash| hash.to_string()))
+        let hash = text.strip_prefix("sha-256:").unwrap_or(text);
+        name.or_else(|_| Sha256Hash::parse(hash).map(|hash| hash.to_string()))
     };
     let objects = [
         id(query, "receipt", receipt)?,
         id(query, "document", DocumentDigest::parse)?,
+        id(query, "digest", DocumentDigest::parse)?,
         id(query, "voucher", VoucherId::parse)?,
         id(query, "case", CaseId::parse)?,
         id(query, "order", OrderId::parse)?,
@@ -311,10 +319,22 @@ fn case(row: &CaseRow) -> Value {
     })
 }
 
-fn entry(row: &EntryRow) -> Value {
+/// The hash of each entry's leaf, from the log.
+fn leaves(db: &mut Db, seqs: &[i64]) -> Result<BTreeMap<i64, Sha256Hash>, StoreFault> {
+    let stored = log::of(db, seqs)?;
+    let leaf = |(seq, bytes): (i64, Vec<u8>)| {
+        let hash = tree::leaf_hash(&bytes);
+        (seq, Sha256Hash::new(*hash.as_bytes()))
+    };
+    Ok(stored.into_iter().map(leaf).collect())
+}
+
+fn entry(row: &EntryRow, leaves: &BTreeMap<i64, Sha256Hash>) -> Value {
+    let seq = row.seq;
     json!({
-        "seq": row.seq, "at": moment(row.at), "type": row.kind, "by": row.party,
+        "seq": seq, "at": moment(row.at), "type": row.kind, "by": row.party,
         "order": row.order_id, "receipt": row.receipt,
+        "index": seq, "leaf_hash": leaves.get(&seq), "proof": format!("/v1/entries/{seq}/proof"),
     })
 }
 

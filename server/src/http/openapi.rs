@@ -54,6 +54,7 @@ fn schemas() -> Value {
     });
     let mut all: Map<String, Value> = named.collect();
     all.insert("Accepted".to_owned(), accepted());
+    all.insert("RefusalProof".to_owned(), refusal_proof());
     Value::Object(all)
 }
 
@@ -76,6 +77,20 @@ fn accepted() -> Value {
                 },
             },
             "as_of": { "type": "integer" },
+        },
+    })
+}
+
+fn refusal_proof() -> Value {
+    json!({
+        "type": "object",
+        "description": "That a refusal is under a seal (RFC 9162 §2.1.3.1).",
+        "required": ["seal", "index", "size", "hashes"],
+        "properties": {
+            "seal": { "type": "integer", "description": "The entry refusals.sealed." },
+            "index": { "type": "integer" },
+            "size": { "type": "integer" },
+            "hashes": { "type": "array", "items": { "type": "string", "description": "base64url" } },
         },
     })
 }
@@ -181,6 +196,7 @@ const fn waits(route: &Route) -> bool {
         | Does::MakeKey
         | Does::RemoveKey
         | Does::Quote
+        | Does::RefusalProof
         | Does::Health
         | Does::Metrics
         | Does::OpenApi => false,
@@ -202,6 +218,7 @@ fn request_body(route: &Route) -> Option<Value> {
         | Does::List(_)
         | Does::Entry
         | Does::Trail(_)
+        | Does::RefusalProof
         | Does::Programme
         | Does::Health
         | Does::Metrics
@@ -282,6 +299,11 @@ fn responses(route: &Route) -> Value {
             known["content"]["application/x-ndjson"] = line;
             responses.insert("200".to_owned(), known);
         }
+        Does::RefusalProof => {
+            let proof = json!({ "$ref": "#/components/schemas/RefusalProof" });
+            let body = json!({ "description": "The proof.", "content": json_of(proof) });
+            responses.insert("200".to_owned(), body);
+        }
         Does::Trail(part) => trail(part, &mut responses),
         Does::Metrics => {
             responses.insert(
@@ -308,6 +330,14 @@ fn responses(route: &Route) -> Value {
         }
     }
     responses.insert("default".to_owned(), problem);
+    if let Does::Command(_) | Does::Signed(_) = route.does {
+        for response in responses.values_mut() {
+            response["headers"]["Quan-Reply"] = json!({
+                "schema": { "type": "string" },
+                "description": "The signed reply: a compact JWS of typ reply+jwt.",
+            });
+        }
+    }
     Value::Object(responses)
 }
 

@@ -210,6 +210,8 @@ const fn status(code: Code) -> StatusCode {
         | Code::OfferUnknown
         | Code::DatasetUnknown
         | Code::OrderUnknown
+        | Code::RefusalUnknown
+        | Code::RefusalUnsealed
         | Code::BatchUnknown => StatusCode::NOT_FOUND,
         Code::RequestMethod => StatusCode::METHOD_NOT_ALLOWED,
         Code::CommandInFlight
@@ -230,6 +232,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::OrderOpen
         | Code::ReceiptOrderClosed
         | Code::ReceiptChain
+        | Code::RefusalsSealed
         | Code::BatchState => StatusCode::CONFLICT,
         Code::RequestTooLarge | Code::EntryTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Code::RequestMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,

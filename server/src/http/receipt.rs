@@ -19,6 +19,8 @@ use super::Shared;
 use super::access::{self, Caller};
 use super::command::{created, read_body, req, require_media_type};
 use super::problem::Problem;
+use super::reply::{Asked, Done};
+use crate::refusals::Counts;
 use crate::sequencer::{BATCH_MAX, Outcome, Unanswered};
 
 /// Lines of one bulk request: half the sequencer's queue, so that one caller cannot fill it.
@@ -69,19 +71,28 @@ pub(super) async fn answer(
     kind: Kind,
     request: HttpRequest,
     payload: web::Payload,
+    reply: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
     let caller = access::caller(&shared, &request).await?;
-    access::permit(caller, kind)?;
+    reply.caller = Some(caller);
     let source = Source {
         kind,
         caller,
         path: request.path().to_owned(),
     };
     if kind == Kind::AcceptReceipt && require_media_type(&request, NDJSON).is_ok() {
-        return bulk(&shared, source, payload).await;
+        // The largest body of all is read only for who may send it.
+        access::permit(caller, kind)?;
+        let body = read_body(payload, BULK_BYTES_MAX).await?;
+        reply.req = Some(req("POST", &source.path, &body));
+        return bulk(&shared, source, body, reply).await;
     }
+    // Read before anything is refused: the refusal names the request.
+    let body = read_body(payload, JWS_BYTES_MAX).await?;
+    reply.req = Some(req("POST", &source.path, &body));
+    access::permit(caller, kind)?;
     require_media_type(&request, JOSE)?;
-    single(shared, source, payload).await
+    single(shared, source, body, reply).await
 }
 
 /// Where a statement came in.
@@ -127,9 +138,9 @@ impl Source {
 async fn single(
     shared: Arc<Shared>,
     source: Source,
-    payload: web::Payload,
+    body: web::Bytes,
+    reply: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
-    let body = read_body(payload, JWS_BYTES_MAX).await?;
     let asking = Arc::clone(&shared);
     let asked = web::block(move || source.ask(&asking, &[body]).pop())
         .await
@@ -137,8 +148,12 @@ async fn single(
         .ok_or_else(|| Problem::Internal("a statement makes a request".to_owned()))?
         .map_err(refused)?;
     match shared.desk.submit_one(asked).await {
-        Outcome::Accepted(entry) => created(&shared, &entry),
+        Outcome::Accepted(entry) => {
+            reply.done = Some(Done::entry(false, &entry));
+            created(&shared, &entry)
+        }
         Outcome::Known(entry) => {
+            reply.done = Some(Done::entry(true, &entry));
             let mut response = created(&shared, &entry)?;
             *response.status_mut() = StatusCode::OK;
             Ok(response)
@@ -162,9 +177,9 @@ fn refused(refusal: Refusal) -> Problem {
 async fn bulk(
     shared: &Arc<Shared>,
     source: Source,
-    payload: web::Payload,
+    body: web::Bytes,
+    reply: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
-    let body = read_body(payload, BULK_BYTES_MAX).await?;
     let lines = lines(&body)?;
     let checks = lines.chunks(PIECE_LINES).map(|piece| {
         let (shared, source, piece) = (Arc::clone(shared), source.clone(), piece.to_vec());
@@ -186,6 +201,14 @@ async fn bulk(
             Poll::Pending => outcomes.extend(deciding.await),
         }
     }
+    let mut refused = Counts::new();
+    for outcome in &outcomes {
+        if let Outcome::Refused(refusal) = outcome {
+            let count = refused.entry(refusal.code).or_insert(0_u64);
+            *count = count.saturating_add(1);
+        }
+    }
+    reply.done = Some(Done::Lines(refused));
     written(shared, outcomes)
 }
 

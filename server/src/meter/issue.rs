@@ -218,7 +218,8 @@ pub fn usage(jws: &str) -> Result<ComputeUsage, Fault> {
         Claims::Delivery(_)
         | Claims::Acceptance(_)
         | Claims::Capacity(_)
-        | Claims::Registration(_) => {
+        | Claims::Registration(_)
+        | Claims::Reply(_) => {
             let sentence = "the spool holds a statement that is no usage receipt";
             Err(Refusal::new(Code::ReceiptMalformed, sentence).into())
         }

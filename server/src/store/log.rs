@@ -199,6 +199,14 @@ pub fn entry(db: &mut Db, seq: u64) -> Result<Option<Vec<u8>>, StoreFault> {
     Ok(bytes.optional()?)
 }
 
+/// Each of these entries' bytes with its number, those that exist.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn of(db: &mut Db, seqs: &[i64]) -> Result<Vec<(i64, Vec<u8>)>, StoreFault> {
+    let rows = entries::table.filter(entries::seq.eq_any(seqs));
+    Ok(rows.load(db)?)
+}
+
 /// The database's clock: the one that all servers share.
 /// # Errors
 /// [`StoreFault::Query`].

@@ -61,6 +61,26 @@ diesel::table! {
 }
 
 diesel::table! {
+    own_refusals (n) {
+        n -> BigInt,
+        hash -> Binary,
+        leaf -> Binary,
+        party -> Text,
+        at -> BigInt,
+        counts -> Text,
+        reply -> Text,
+        seal -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    own_seals (number) {
+        number -> BigInt,
+        asked -> Text,
+    }
+}
+
+diesel::table! {
     book_cursor (id) {
         id -> SmallInt,
         form -> SmallInt,

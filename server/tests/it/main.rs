@@ -21,6 +21,7 @@ mod own;
 mod projector;
 mod publisher;
 mod receipts;
+mod replies;
 mod restore;
 mod sequencer;
 mod timers;

@@ -13,6 +13,7 @@ use verifier::book::Book;
 use verifier::book::entry::Entry;
 use verifier::book::state::case::Progress;
 use verifier::book::state::order::Standing;
+use verifier::id::Sha256Hash;
 use verifier::ledger::Account;
 use verifier::trail::bundle;
 use verifier::trail::tree::{Frontier, leaf_hash};
@@ -349,6 +350,19 @@ fn an_entry_is_found_by_its_receipt_order_and_type(database: &Database) {
     assert_eq!(receipt.len(), 1);
     assert_eq!(receipt[0]["type"], "receipt.accepted");
     assert_eq!(receipt[0]["order"], order);
+    // Index, leaf and the way to the proof, by the receipt's hash as well.
+    let index = receipt[0]["index"].as_u64().unwrap();
+    let stored = regulator.client.get(&format!("/v1/entries/{index}"));
+    let jws = stored.body["entry"]["asked"]["jws"].as_str().unwrap();
+    let hash = Sha256Hash::of(jws.as_bytes());
+    for name in [format!("receipt={hash}"), format!("receipt=sha-256:{hash}")] {
+        assert_eq!(found(&market.buyer.client, &name), receipt);
+    }
+    let leaf = log::entry(&mut database.connect(), index).unwrap().unwrap();
+    let leaf = Sha256Hash::new(*leaf_hash(&leaf).as_bytes());
+    assert_eq!(receipt[0]["leaf_hash"], leaf.to_string());
+    let proof = receipt[0]["proof"].as_str().unwrap();
+    assert_eq!(proof, format!("/v1/entries/{index}/proof"));
     // Both sides of the order find it and read it, a stranger does not.
     assert_eq!(
         found(&market.buyer.client, &format!("receipt={order}.1")),
@@ -371,7 +385,14 @@ fn an_entry_is_found_by_its_receipt_order_and_type(database: &Database) {
     let whole = found(&regulator.client, &format!("order={order}"));
     assert_eq!(whole.len(), 2 + rest.len());
     assert_eq!(whole[2..], rest);
-    for bad in ["receipt=x", "order=x", "kind=x", "standing=open", "after=x"] {
+    for bad in [
+        "receipt=x",
+        "digest=x",
+        "order=x",
+        "kind=x",
+        "standing=open",
+        "after=x",
+    ] {
         let answer = regulator.client.get(&format!("/v1/entries?{bad}"));
         assert_eq!(answer.code(), "request.malformed", "{bad}");
     }

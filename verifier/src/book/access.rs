@@ -21,7 +21,7 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RevokeKey => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         // What time alone does; the exchange's timers ask it.
-        K::ExpireVoucher | K::ExpireOrder => &[Exchange],
+        K::ExpireVoucher | K::ExpireOrder | K::SealRefusals => &[Exchange],
         K::IssueVoucher | K::RevokeVoucher | K::DecideCase => &[Office],
         K::PlaceOrder | K::AmendOrder | K::OpenCase | K::WithdrawCase => &[Buyer],
         K::CancelOrder | K::CloseOrder => &[Buyer, Provider, Vendor],

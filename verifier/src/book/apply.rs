@@ -13,6 +13,7 @@ mod voucher;
 
 use crate::book::command::{CancelOrder, CloseOrder, Command, ExpireOrder};
 use crate::book::entry::Entry;
+use crate::book::state::seal::Seal;
 use crate::book::{Book, COMMAND_MEMORY_SECONDS, Inconsistency, Remembered};
 use crate::settlement::Outcome;
 use crate::settlement::voucher::VoucherEnd;
@@ -90,6 +91,10 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::GiveAcceptance(asked) => receipt::give(book, entry, asked)?,
         Command::DeemAcceptance(asked) => receipt::deem(book, entry, asked)?,
         Command::RecordEvidence(asked) => receipt::record(book, entry, asked)?,
+        Command::SealRefusals(asked) => book.seals.push(Seal {
+            seq: entry.seq,
+            to: asked.to,
+        }),
     }
     Ok(())
 }

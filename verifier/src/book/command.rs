@@ -17,12 +17,14 @@ mod order;
 mod party;
 mod payout;
 mod programme;
+mod refusals;
 mod supply;
 
 pub use order::*;
 pub use party::*;
 pub use payout::*;
 pub use programme::*;
+pub use refusals::*;
 pub use supply::*;
 
 use serde::{Deserialize, Serialize};
@@ -217,6 +219,7 @@ commands! {
     GiveAcceptance(GiveAcceptance) = "acceptance.given",
     DeemAcceptance(DeemAcceptance) = "acceptance.deemed",
     RecordEvidence(RecordEvidence) = "evidence.recorded",
+    SealRefusals(SealRefusals) = "refusals.sealed",
 }
 
 #[cfg(test)]

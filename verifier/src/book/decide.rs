@@ -13,6 +13,7 @@ mod payout;
 mod programme;
 pub(in crate::book) mod proof;
 mod receipt;
+mod refusals;
 mod supply;
 mod voucher;
 
@@ -140,6 +141,7 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::GiveAcceptance(asked) => delivery::accept(&case, asked),
         Command::DeemAcceptance(asked) => delivery::deem(&case, asked),
         Command::RecordEvidence(asked) => evidence::record(&case, asked),
+        Command::SealRefusals(asked) => refusals::seal(&case, asked),
     }?;
     case.entry(decision)
 }

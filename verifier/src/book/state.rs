@@ -10,4 +10,5 @@ pub mod key;
 pub mod order;
 pub mod party;
 pub mod programme;
+pub mod seal;
 pub mod site;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use super::malformed;
 use crate::json::Object;
 use crate::refusal::Refusal;
-use crate::signature::{Kid, SIGNATURE_BYTES, Signer};
+use crate::signature::{Kid, SIGNATURE_BYTES};
 
 /// An entry holds at most 65,535 bytes; the rest is for what the exchange says about the receipt.
 pub const JWS_BYTES_MAX: usize = 48_000;
@@ -61,6 +61,8 @@ typs! {
     Capacity = "capacity-share+jwt",
     /// Proof of possession of a key that is to be registered.
     Registration = "key-registration+jwt",
+    /// The exchange's answer to a command.
+    Reply = "reply+jwt",
 }
 
 impl fmt::Display for Typ {
@@ -114,14 +116,18 @@ pub(super) fn split(compact: &str) -> Result<Jws, Refusal> {
     })
 }
 
-/// Signs a payload under the usual header.
-pub(super) fn sign(typ: Typ, payload: &[u8], signer: &Signer) -> String {
-    let kid = signer.public().kid();
+/// Signs a payload under the usual header, by whoever holds the key `kid`.
+pub(super) fn sign(
+    typ: Typ,
+    payload: &[u8],
+    kid: Kid,
+    sign: impl FnOnce(&[u8]) -> [u8; SIGNATURE_BYTES],
+) -> String {
     let header = format!(r#"{{"alg":"EdDSA","kid":"{kid}","typ":"{typ}"}}"#);
     let mut compact = URL_SAFE_NO_PAD.encode(header);
     compact.push('.');
     URL_SAFE_NO_PAD.encode_string(payload, &mut compact);
-    let signature = signer.sign(compact.as_bytes());
+    let signature = sign(compact.as_bytes());
     compact.push('.');
     URL_SAFE_NO_PAD.encode_string(signature, &mut compact);
     compact

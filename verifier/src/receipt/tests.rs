@@ -107,7 +107,7 @@ fn a_foreign_library_gets_our_verdicts() {
         let code = got.err().map(Code::as_str);
         assert_eq!(code, case["code"].as_str(), "{}", case["name"]);
     }
-    assert_eq!(cases.len(), 81);
+    assert_eq!(cases.len(), 106);
 }
 
 #[test]
@@ -536,7 +536,7 @@ proptest! {
         let _ = accept(&text);
         let signed = format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(&json), URL_SAFE_NO_PAD.encode(&json), "A".repeat(86));
         prop_assert!(accept(&signed).is_err());
-        for typ in [Typ::Usage, Typ::Delivery, Typ::Acceptance, Typ::Capacity, Typ::Registration] {
+        for typ in [Typ::Usage, Typ::Delivery, Typ::Acceptance, Typ::Capacity, Typ::Registration, Typ::Reply] {
             prop_assert!(Claims::parse(typ, json.as_bytes()).is_err());
         }
     }

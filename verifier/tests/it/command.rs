@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use tempfile::TempDir;
+use verifier::audit::promise::{RefusalProof, refusal_leaf};
 use verifier::id::{DocumentDigest, OrderId, PartyId, Salt, Sha256Hash};
 use verifier::receipt;
 use verifier::signature::Signer;
@@ -17,6 +18,7 @@ use verifier::trail::proof::Proof;
 use verifier::trail::tile::Tiles;
 use verifier::trail::{Flaw, FlawKind, TreeSize};
 
+use crate::promise;
 use crate::story::{self, SIZE, Story};
 
 /// A trail and its policy on disk.
@@ -246,4 +248,47 @@ fn a_receipts_key_and_its_owner_are_found_in_the_trail() {
     exits(&check(&acceptance(disk.story.exchange.0, &exchanges)), 0);
     let stranger = Signer::from_seed(&[8; 32]);
     exits(&check(&acceptance(buyer, &stranger)), 2);
+}
+
+#[test]
+fn a_reply_is_checked_against_the_trail() {
+    let mut story = promise::asked(10);
+    let replies = promise::refusals(&story);
+    let seal = promise::seal(&mut story, &replies);
+    let kept = promise::reply_to(&story.entries[9]);
+    let disk = Disk::of(story);
+    let check = |compact: &str, more: &[&Path]| {
+        let file = disk.file("reply.jws", format!("{compact}\n").as_bytes());
+        let (trail, policy) = (disk.trail(), disk.policy());
+        let usual: [&Path; 6] = [
+            "reply".as_ref(),
+            &file,
+            "--trail".as_ref(),
+            &trail,
+            "--policy".as_ref(),
+            &policy,
+        ];
+        run(&[&usual[..], more].concat())
+    };
+    let page = exits(&check(&kept, &[]), 0);
+    assert!(
+        page.starts_with("agree: entry 9 is the one promised"),
+        "{page}"
+    );
+    let mut forged = kept.clone();
+    forged.truncate(kept.len() - 4);
+    let page = exits(&check(&format!("{forged}AAAA"), &["--json".as_ref()]), 1);
+    let report: serde_json::Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(
+        (&report["verdict"], &report["code"]),
+        (&"differ".into(), &"receipt.signature".into())
+    );
+    // Whether it is under the seal cannot be told without its proof.
+    exits(&check(&replies[3], &[]), 2);
+    let leaves: Vec<_> = replies.iter().map(|jws| refusal_leaf(jws)).collect();
+    let proof = RefusalProof::make(seal, 3, &leaves).unwrap();
+    let proof = disk.file("proof.json", &serde_json::to_vec(&proof).unwrap());
+    let page = exits(&check(&replies[3], &["--proof".as_ref(), &proof]), 0);
+    assert!(page.contains("number 3 of 5"), "{page}");
+    exits(&check(&replies[2], &["--proof".as_ref(), &proof]), 1);
 }

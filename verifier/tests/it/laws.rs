@@ -225,6 +225,14 @@ fn others() -> Vec<(Kind, Kind, Value)> {
             Kind::InstructPayout,
             json!({"batch": batch}),
         ),
+        (
+            Kind::SealRefusals,
+            admit,
+            json!({
+                "number": 0, "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z", "size": 1,
+                "counts": [["receipt.rate", 1]], "root": asked(Kind::AdmitParty, "name"),
+            }),
+        ),
         (Kind::ReceiveRecovery, Kind::InstructPayout, money),
         (Kind::WriteOff, Kind::InstructPayout, written_off),
     ]

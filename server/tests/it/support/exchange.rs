@@ -180,6 +180,8 @@ pub(crate) struct Client {
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) media: String,
+    /// The signed reply; empty where there is none.
+    pub(crate) reply: String,
     pub(crate) text: String,
     pub(crate) body: Value,
 }
@@ -276,13 +278,17 @@ impl Answer {
 }
 
 fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
-    let media = response.headers().get("content-type");
-    let media = media.map(|media| media.to_str().unwrap().to_owned());
+    let header = |name| {
+        let value = response.headers().get(name);
+        value.map_or("", |value| value.to_str().unwrap()).to_owned()
+    };
+    let (media, reply) = (header("content-type"), header("quan-reply"));
     let bytes = response.body_mut().read_to_vec().unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {
         status: response.status().as_u16(),
-        media: media.unwrap_or_default(),
+        media,
+        reply,
         body: serde_json::from_str(&text).unwrap_or_default(),
         text,
     }

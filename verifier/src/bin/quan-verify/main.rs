@@ -6,6 +6,7 @@ mod explain;
 mod folder;
 mod print;
 mod receipt;
+mod reply;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -54,6 +55,8 @@ enum Command {
         #[arg(long)]
         trail: Option<PathBuf>,
     },
+    /// Checks a signed reply of an exchange: that the entry it promises is in the trail, that a refusal is sealed.
+    Reply(reply::Arguments),
     /// Checks a `.tlog-proof` and prints the entry that it proves.
     Proof {
         /// The proof.
@@ -101,6 +104,7 @@ fn main() -> ExitCode {
         Command::Receipt { file, key, trail } => {
             receipt::check(&file, key.as_deref(), trail.as_deref(), json)
         }
+        Command::Reply(asked) => reply::check(&asked, json),
         Command::Proof { file, policy } => check_proof(&file, &policy, json),
         Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
     };

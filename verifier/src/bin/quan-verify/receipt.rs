@@ -42,6 +42,10 @@ pub(crate) fn check(
             Claims::Usage(usage) => usage.check_alone(),
             Claims::Capacity(share) => share.check_hours(),
             Claims::Delivery(_) | Claims::Acceptance(_) | Claims::Registration(_) => Ok(()),
+            Claims::Reply(_) => Err(Refusal::new(
+                Code::ReceiptMalformed,
+                "an exchange's reply is no receipt; check it with `quan-verify reply`",
+            )),
         })
         .and_then(|()| signer.check_issuer(&said));
     Ok(match outcome {

@@ -31,9 +31,10 @@ pub(super) fn accept(
             deliver(book, entry, claims);
             link(book, entry, receipt, None)
         }
-        Claims::Acceptance(_) | Claims::Capacity(_) | Claims::Registration(_) => {
-            Err(wrong(entry, "it embeds no usage or delivery receipt"))
-        }
+        Claims::Acceptance(_)
+        | Claims::Capacity(_)
+        | Claims::Registration(_)
+        | Claims::Reply(_) => Err(wrong(entry, "it embeds no usage or delivery receipt")),
     }
 }
 

@@ -28,7 +28,10 @@ pub(super) fn accept(case: &Case<'_>, asked: &AcceptReceipt) -> Result<Decision,
     match asked.jws.receipt().claims() {
         Claims::Usage(claims) => usage(case, &asked.jws, claims),
         Claims::Delivery(claims) => delivery::deliver(case, &asked.jws, claims),
-        Claims::Acceptance(_) | Claims::Capacity(_) | Claims::Registration(_) => {
+        Claims::Acceptance(_)
+        | Claims::Capacity(_)
+        | Claims::Registration(_)
+        | Claims::Reply(_) => {
             let typ = asked.jws.receipt().typ();
             let sentence =
                 format!("a {typ} is no usage or delivery receipt; send it where it belongs");

@@ -1,0 +1,2 @@
+DROP TABLE own_seals;
+DROP TABLE own_refusals;

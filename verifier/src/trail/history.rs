@@ -2,13 +2,21 @@
 //!
 //! C2SP tlog-tiles keeps the newest checkpoint only. What witnesses said about earlier ones is what bounds the entries' times
 //! from both sides, and what lets a newcomer see that the log has always grown. The i-th cosigned checkpoint is note i.
+//!
+//! How many there are says [`COUNT`]. The publisher puts the parts after the checkpoint that is their last note, and the count
+//! after the parts: whoever reads count, then parts, finds all of them; who read the checkpoint before may find newer notes.
 
 use super::bundle;
 use super::checkpoint::Checkpoint;
 use super::note::Note;
 use super::tile::{self, Place};
-use super::{Flaw, FlawKind};
+use super::{Flaw, FlawKind, NUMBER_MAX, parse_decimal};
 use std::fmt;
+
+/// The name of the file that says how many notes the history has: a decimal and a line end. Not cached.
+pub const COUNT: &str = "history/count";
+/// No count is longer: 19 digits and a line end.
+pub const COUNT_BYTES_MAX: usize = 20;
 
 /// No note of a history is longer: its length is written in two bytes. That is room for some 500 cosignatures.
 pub const HISTORY_NOTE_BYTES_MAX: usize = bundle::ENTRY_BYTES_MAX;
@@ -64,6 +72,23 @@ impl fmt::Display for HistoryPath {
 /// The parts to write when a history of `old` notes gets `new`: full ones, then the partial one of `new`.
 pub fn parts_between(old: u64, new: u64) -> impl Iterator<Item = HistoryPath> {
     tile::places_between(old, new).map(HistoryPath)
+}
+
+/// Writes the file [`COUNT`].
+#[must_use]
+pub fn encode_count(count: u64) -> String {
+    format!("{count}\n")
+}
+
+/// Reads the file [`COUNT`].
+/// # Errors
+/// `trail.history`
+pub fn decode_count(bytes: &[u8]) -> Result<u64, Flaw> {
+    let line = std::str::from_utf8(bytes)
+        .ok()
+        .and_then(|text| text.strip_suffix('\n'));
+    line.and_then(|line| parse_decimal(line, NUMBER_MAX))
+        .ok_or_else(|| Flaw::new(FlawKind::History, "the count is no decimal on one line"))
 }
 
 /// Writes notes one after the other, each after its length in two bytes, big-endian.
@@ -146,6 +171,24 @@ mod tests {
         for (bytes, width) in bad {
             let flaw = decode(&bytes, width).unwrap_err();
             assert_eq!(flaw.kind(), FlawKind::History, "{width}");
+        }
+    }
+
+    #[test]
+    fn a_count_has_one_spelling() {
+        assert_eq!(encode_count(600), "600\n");
+        assert_eq!(decode_count(b"600\n"), Ok(600));
+        for bad in [
+            "",
+            "\n",
+            "600",
+            "0600\n",
+            "+6\n",
+            "6\n\n",
+            "9223372036854775808\n",
+        ] {
+            let flaw = decode_count(bad.as_bytes()).unwrap_err();
+            assert_eq!(flaw.kind(), FlawKind::History, "{bad:?}");
         }
     }
 

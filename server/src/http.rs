@@ -84,9 +84,11 @@ pub struct Shared {
     pub under_way: watch::Sender<usize>,
 }
 
-/// What follows the log, and how far it has come.
+/// What follows the log, how far it has come, and what signs for it.
 #[derive(Debug)]
 pub struct Followed {
+    /// What signs answers to commands, and keeps refusals.
+    pub replies: Replies,
     /// The trail's files.
     pub trail: Objects,
     /// How many entries the published checkpoint covers.
@@ -104,7 +106,6 @@ impl Shared {
         store: Arc<Store>,
         desk: Desk,
         followed: Followed,
-        replies: Replies,
     ) -> Self {
         Self {
             config,
@@ -117,7 +118,7 @@ impl Shared {
             access: access::Access::default(),
             keyring: keyring::Keyring::default(),
             in_flight: InFlight::default(),
-            replies,
+            replies: followed.replies,
             metrics: Metrics::default(),
             under_way: watch::Sender::new(0),
         }

@@ -184,15 +184,15 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     let address = config.listen;
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
+    let refusals = prepared.replies.refusals.clone();
     let followed = Followed {
+        replies: prepared.replies,
         trail: prepared.objects,
         published: prepared.publisher.published(),
         projected: prepared.projector.projected(),
     };
     let (store, desk) = (prepared.store, prepared.desk);
-    let replies = prepared.replies;
-    let refusals = replies.refusals.clone();
-    let shared = Arc::new(Shared::new(config, clock, store, desk, followed, replies));
+    let shared = Arc::new(Shared::new(config, clock, store, desk, followed));
     let crew = Crew {
         shared,
         refusals,

@@ -299,11 +299,6 @@ fn responses(route: &Route) -> Value {
             known["content"]["application/x-ndjson"] = line;
             responses.insert("200".to_owned(), known);
         }
-        Does::RefusalProof => {
-            let proof = json!({ "$ref": "#/components/schemas/RefusalProof" });
-            let body = json!({ "description": "The proof.", "content": json_of(proof) });
-            responses.insert("200".to_owned(), body);
-        }
         Does::Trail(part) => trail(part, &mut responses),
         Does::Metrics => {
             responses.insert(
@@ -317,6 +312,7 @@ fn responses(route: &Route) -> Value {
         | Does::Read(..)
         | Does::List(_)
         | Does::Entry
+        | Does::RefusalProof
         | Does::Programme
         | Does::Health
         | Does::OpenApi => {
@@ -325,20 +321,31 @@ fn responses(route: &Route) -> Value {
             } else {
                 "200"
             };
-            let body = json!({ "description": "The answer.", "content": json_of(json!({ "type": "object" })) });
+            let schema = if let Does::RefusalProof = route.does {
+                json!({ "$ref": "#/components/schemas/RefusalProof" })
+            } else {
+                json!({ "type": "object" })
+            };
+            let body = json!({ "description": "The answer.", "content": json_of(schema) });
             responses.insert(status.to_owned(), body);
         }
     }
     responses.insert("default".to_owned(), problem);
-    if let Does::Command(_) | Does::Signed(_) = route.does {
-        for response in responses.values_mut() {
-            response["headers"]["Quan-Reply"] = json!({
-                "schema": { "type": "string" },
-                "description": "The signed reply: a compact JWS of typ reply+jwt.",
-            });
-        }
-    }
+    signed(route, &mut responses);
     Value::Object(responses)
+}
+
+/// Every answer to a command is signed, also a refusal.
+fn signed(route: &Route, responses: &mut Map<String, Value>) {
+    if !matches!(route.does, Does::Command(_) | Does::Signed(_)) {
+        return;
+    }
+    for response in responses.values_mut() {
+        response["headers"]["Quan-Reply"] = json!({
+            "schema": { "type": "string" },
+            "description": "The signed reply: a compact JWS of typ reply+jwt.",
+        });
+    }
 }
 
 /// What is there with its cache header, and what may not be there yet with the time to ask again.

@@ -108,11 +108,9 @@ pub(super) async fn signed(
     if keep(shared, caller, compact, &refused).await {
         return response;
     }
-    let failed = Err(Problem::Busy(
-        "a refusal cannot be kept right now; send the request again",
-    ));
-    let (reply, _) = said(&asked, &failed);
-    let response = failed.unwrap_or_else(|problem| problem.error_response());
+    let busy = Problem::Busy("a refusal cannot be kept right now; send the request again");
+    let response = busy.error_response();
+    let (reply, _) = said(&asked, &Err(busy));
     sign(shared, reply, response).0
 }
 

@@ -1,6 +1,6 @@
 //! Every answer to a command is signed: a promise that is kept, or a refusal that is sealed and can be shown.
 
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 
 use verifier::audit::promise::{self, Evidence, Finding};
@@ -13,7 +13,8 @@ use crate::support::{Answer, Client, Database, Exchange, Market, Trail, checkpoi
 
 on_both!(
     a_reply_binds_request_answer_and_entry,
-    a_refusal_is_kept_sealed_and_shown_to_whom_it_was_given,
+    a_refusal_is_for_whom_it_was_given_and_not_shown_before_its_seal,
+    a_refusal_is_kept_sealed_and_proven,
     a_bulk_has_one_reply_over_all_its_lines,
     a_refusal_survives_a_stop_before_its_seal,
 );
@@ -105,41 +106,45 @@ fn sealed(exchange: &Exchange, client: &Client, answer: &Answer) -> Answer {
     proof
 }
 
-fn a_refusal_is_kept_sealed_and_shown_to_whom_it_was_given(database: &Database) {
+/// Asks for what is refused.
+fn lapse(client: &Client, fund: &str) -> Answer {
+    let answer = client.post("/v1/funds/lapse", &json!({ "fund": fund, "fen": 5 }));
+    assert_eq!(answer.code(), "fund.unknown");
+    answer
+}
+
+fn a_refusal_is_for_whom_it_was_given_and_not_shown_before_its_seal(database: &Database) {
     let exchange = Exchange::with_timers(database, 20);
     let (funder, other) = (exchange.member(&["funder"]), exchange.member(&["funder"]));
-    let ask = |fund: &str| {
-        let body = json!({ "fund": fund, "fen": 5 });
-        let answer = funder.client.post("/v1/funds/lapse", &body);
-        assert_eq!(answer.code(), "fund.unknown");
-        answer
-    };
-    let refused: Vec<Answer> = ["sh-1", "sh-2", "sh-3"].map(ask).into();
-    let malformed = funder.client.send("/v1/funds/lapse", "{", &[]);
-    let said = reply(&exchange, &refused[1]);
+    let refused = lapse(&funder.client, "nowhere");
+    let said = reply(&exchange, &refused);
     assert_eq!(said.outcome, Answered::Refused);
     assert_eq!(said.code.as_deref(), Some("fund.unknown"));
     assert_eq!(said.sub.unwrap().to_string(), funder.party);
-    let early = ask_for(&funder.client, &refused[1]);
+    let early = ask_for(&funder.client, &refused);
     assert_eq!((early.status, early.code()), (404, "refusal.unsealed"));
-    assert_eq!(ask_for(&other.client, &refused[1]).code(), "access.party");
-    assert_eq!(
-        ask_for(&exchange.nobody(), &refused[1]).code(),
-        "access.unknown"
-    );
+    assert_eq!(ask_for(&other.client, &refused).code(), "access.party");
+    let nobody = ask_for(&exchange.nobody(), &refused);
+    assert_eq!(nobody.code(), "access.unknown");
     let none = format!("/v1/refusals/{}/proof", Sha256Hash::of(b""));
     assert_eq!(funder.client.get(&none).code(), "refusal.unknown");
-    assert_eq!(
-        funder.client.get("/v1/refusals/x/proof").code(),
-        "request.malformed"
-    );
+    let junk = funder.client.get("/v1/refusals/x/proof");
+    assert_eq!(junk.code(), "request.malformed");
     let size = exchange.nobody().get("/v1/exchange").body["entries"].as_u64();
     published(&exchange, size.unwrap());
-    let open = check(&exchange, &refused[1], Evidence::default());
+    let open = check(&exchange, &refused, Evidence::default());
     assert!(matches!(open, Finding::Open(_)), "{open:?}");
+}
 
+fn a_refusal_is_kept_sealed_and_proven(database: &Database) {
+    let exchange = Exchange::with_timers(database, 20);
+    let (funder, other) = (exchange.member(&["funder"]), exchange.member(&["funder"]));
+    let mut refused: Vec<Answer> = ["sh-1", "sh-2", "sh-3"]
+        .map(|fund| lapse(&funder.client, fund))
+        .into();
+    refused.push(funder.client.send("/v1/funds/lapse", "{", &[]));
     exchange.clock.advance(3_600);
-    for answer in refused.iter().chain([&malformed]) {
+    for answer in &refused {
         let proof = sealed(&exchange, &funder.client, answer);
         assert_eq!(proof.body["size"], 4);
         let evidence = Evidence {
@@ -163,13 +168,11 @@ fn a_refusal_is_kept_sealed_and_shown_to_whom_it_was_given(database: &Database) 
     assert_eq!(entry["asked"]["number"], 0);
     // An hour without a refusal has no seal, and nobody else's hour is sealed twice.
     exchange.clock.advance(7_200);
-    let late = ask("late-late");
+    let late = lapse(&funder.client, "late");
     exchange.clock.advance(3_600);
     let proof = sealed(&exchange, &funder.client, &late);
-    assert_eq!(
-        (&proof.body["size"], &proof.body["index"]),
-        (&json!(1), &json!(0))
-    );
+    let alone = (&proof.body["size"], &proof.body["index"]);
+    assert_eq!(alone, (&json!(1), &json!(0)));
     assert_eq!(proof.body["hashes"], json!([]));
 }
 
@@ -213,8 +216,7 @@ fn a_bulk_has_one_reply_over_all_its_lines(database: &Database) {
 fn a_refusal_survives_a_stop_before_its_seal(database: &Database) {
     let mut exchange = Exchange::with_timers(database, 20);
     let funder = exchange.member(&["funder"]);
-    let body: Value = json!({ "fund": "nowhere", "fen": 5 });
-    let answer = funder.client.post("/v1/funds/lapse", &body);
+    let answer = lapse(&funder.client, "nowhere");
     exchange.stop();
     exchange.clock.advance(7_200);
     exchange.restart();

@@ -316,10 +316,16 @@ fn a_refusal_is_under_its_seal_or_the_promise_is_broken() {
     };
     assert_eq!(code(&found(&trail, &replies[0], junk)), "trail.proof");
     assert_eq!(code(&found(&trail, &later, none)), "open");
+}
+
+#[test]
+fn a_refusal_without_a_seal_is_a_broken_promise_an_hour_after_its_own() {
+    let story = Story::of(270);
+    let before = story.trail();
     // Long past its hour, and still no seal over it.
     let old = refusal(&story, b"", at("2026-11-23T06:59:59Z"));
     let old = receipt::sign(&old, &key());
-    assert_eq!(code(&found(&before, &old, none)), BROKEN);
+    assert_eq!(code(&found(&before, &old, Evidence::default())), BROKEN);
     // What is refused to nobody known is not kept.
     let nobody = Reply {
         sub: None,

@@ -103,16 +103,7 @@ impl<'a, F: Files> Trail<'a, F> {
     pub(super) fn entry(&mut self, seq: u64) -> Result<Vec<u8>, Stop<F::Fault>> {
         let bytes = self.stored(seq)?;
         let files = &mut *self.files;
-        let fetch = |path: TilePath| {
-            let full = TilePath::new(path.level(), path.number(), WIDTH_FULL);
-            for path in [Some(path), full].into_iter().flatten() {
-                let read = files.read(&path.to_string(), TILE_BYTES);
-                if let Some(bytes) = read.map_err(Stop::Fault)? {
-                    return Ok(bytes);
-                }
-            }
-            Err(open(format!("the trail lacks {path}")))
-        };
+        let fetch = |path| tile(files, path);
         let hashes = Tiles::new(self.size, fetch).prove_inclusion(seq)?;
         tree::verify_inclusion(
             tree::leaf_hash(&bytes),
@@ -151,4 +142,16 @@ impl<'a, F: Files> Trail<'a, F> {
             .and_then(|place| entries.get(place));
         Ok(entry.map(|entry| entry.to_vec()).unwrap_or_default())
     }
+}
+
+/// A tile, or the full one of its place: partial ones may be collected once the full one is there.
+fn tile<F: Files>(files: &mut F, path: TilePath) -> Result<Vec<u8>, Stop<F::Fault>> {
+    let full = TilePath::new(path.level(), path.number(), WIDTH_FULL);
+    for path in [Some(path), full].into_iter().flatten() {
+        let read = files.read(&path.to_string(), TILE_BYTES);
+        if let Some(bytes) = read.map_err(Stop::Fault)? {
+            return Ok(bytes);
+        }
+    }
+    Err(open(format!("the trail lacks {path}")))
 }

@@ -3,7 +3,7 @@
 //! Knows nothing of vouchers and nothing of the rest of this crate but [`crate::signature`]. It never repairs:
 //! bytes are read in one spelling only, and what does not hold is a [`Flaw`]. The server publishes with it, the
 //! auditor checks with it. From the bottom: [`tree`], [`tile`] and [`bundle`], [`growth`] · [`key`], [`note`],
-//! [`cosignature`], [`checkpoint`] · [`history`] · [`policy`], [`proof`]. The byte forms are listed in `FORMATS.md`.
+//! [`cosignature`], [`checkpoint`] · [`history`] · [`policy`], [`proof`], [`witness`]. The byte forms are in `FORMATS.md`.
 
 pub mod bundle;
 pub mod checkpoint;
@@ -18,6 +18,7 @@ pub mod tile;
 pub mod tree;
 #[cfg(test)]
 mod vectors;
+pub mod witness;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use std::fmt;
@@ -147,6 +148,18 @@ pub enum FlawKind {
     Rollback,
     /// A log that is not the one which somebody has seen: two trees of one size, or a tree that is no prefix.
     Fork,
+    /// A request to a witness that cannot be read.
+    WitnessRequest,
+    /// An answer of a witness that is none of the protocol's.
+    WitnessAnswer,
+    /// A witness does not cosign: it does not know the log or its key, or cannot.
+    WitnessRefused,
+    /// A witness has cosigned another size than it was told.
+    WitnessSize,
+    /// A witness has cosigned a larger tree than this one.
+    WitnessAhead,
+    /// A witness has cosigned a tree that this one does not continue.
+    WitnessRoot,
 }
 
 impl FlawKind {
@@ -170,6 +183,12 @@ impl FlawKind {
         Self::Extension,
         Self::Rollback,
         Self::Fork,
+        Self::WitnessRequest,
+        Self::WitnessAnswer,
+        Self::WitnessRefused,
+        Self::WitnessSize,
+        Self::WitnessAhead,
+        Self::WitnessRoot,
     ];
 
     /// The stable code.
@@ -194,6 +213,12 @@ impl FlawKind {
             Self::Extension => "trail.extension",
             Self::Rollback => "trail.rollback",
             Self::Fork => "trail.fork",
+            Self::WitnessRequest => "trail.witness-request",
+            Self::WitnessAnswer => "trail.witness-answer",
+            Self::WitnessRefused => "trail.witness-refused",
+            Self::WitnessSize => "trail.witness-size",
+            Self::WitnessAhead => "trail.witness-ahead",
+            Self::WitnessRoot => "trail.witness-root",
         }
     }
 }

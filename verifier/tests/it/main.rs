@@ -9,3 +9,4 @@ mod promise;
 mod refusals;
 mod scenarios;
 mod story;
+mod witness;

@@ -1,12 +1,14 @@
 //! `quan-verify`: checks what an exchange has published, with nothing but its files and a policy (DESIGN §8).
 //!
-//! Opens no database and no socket. Exit code: 0 all was checked and agrees, 1 something differs, 2 it could not be checked.
+//! Opens no database; only `witness` opens a socket. Exit code: 0 all was checked and agrees, 1 something differs, 2 it could not be checked.
 
+mod desk;
 mod explain;
 mod folder;
 mod print;
 mod receipt;
 mod reply;
+mod witness;
 
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
@@ -73,6 +75,8 @@ enum Command {
         #[arg(long)]
         trail: PathBuf,
     },
+    /// Cosigns the checkpoints of the logs that a policy names (C2SP tlog-witness), until it is stopped.
+    Witness(witness::Arguments),
 }
 
 /// What a command comes to.
@@ -107,6 +111,7 @@ fn main() -> ExitCode {
         Command::Reply(asked) => reply::check(&asked, json),
         Command::Proof { file, policy } => check_proof(&file, &policy, json),
         Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
+        Command::Witness(arguments) => witness::run(&arguments),
     };
     match answer {
         Ok(Answer { agrees, page }) => {

@@ -48,6 +48,10 @@ fn request(old: u64, new: u64) -> AddCheckpoint {
     AddCheckpoint::new(old_size, proof(old, new), signed(new, root(new))).unwrap()
 }
 
+fn with(old: u64, proof: Vec<Hash>, note: Note) -> AddCheckpoint {
+    AddCheckpoint::new(TreeSize::new(old).unwrap(), proof, note).unwrap()
+}
+
 fn seen(size: u64) -> Option<Seen> {
     let (size, root) = (TreeSize::new(size).unwrap(), root(size));
     Some(Seen {
@@ -95,24 +99,19 @@ fn every_row_of_the_table_is_answered_as_it_says() {
     let unknown = {
         let name = Origin::parse("quan.example/elsewhere").unwrap();
         let checkpoint = Checkpoint::new(name.clone(), TreeSize::new(5).unwrap(), root(5));
-        let note = checkpoint.sign(&NoteSigner::new(name, signer(0))).unwrap();
-        AddCheckpoint::new(TreeSize::ZERO, Vec::new(), note).unwrap()
+        let other = NoteSigner::new(name, signer(0));
+        with(0, Vec::new(), checkpoint.sign(&other).unwrap())
     };
     let stranger = {
         let checkpoint = Checkpoint::new(origin(), TreeSize::new(5).unwrap(), root(5));
-        let note = checkpoint
-            .sign(&NoteSigner::new(origin(), signer(2)))
-            .unwrap();
-        AddCheckpoint::new(TreeSize::ZERO, Vec::new(), note).unwrap()
+        let other = NoteSigner::new(origin(), signer(2));
+        with(0, Vec::new(), checkpoint.sign(&other).unwrap())
     };
     let forged = {
         let good = signed(5, root(5));
         let text = Checkpoint::new(origin(), TreeSize::new(5).unwrap(), root(6)).to_string();
         let note = Note::new(text, good.signatures().to_vec()).unwrap();
-        AddCheckpoint::new(TreeSize::ZERO, Vec::new(), note).unwrap()
-    };
-    let with = |old, proof: Vec<Hash>, note| {
-        AddCheckpoint::new(TreeSize::new(old).unwrap(), proof, note).unwrap()
+        with(0, Vec::new(), note)
     };
     let empty_with_root = with(0, Vec::new(), signed(0, root(1)));
     let mut wrong = proof(256, 600);

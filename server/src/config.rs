@@ -46,6 +46,9 @@ pub struct Asked {
     /// Milliseconds between two looks for what has fallen due [default: 60000]
     #[arg(long, env = "QUAN_TIMERS_MS", value_name = "MS")]
     pub timers_ms: Option<u64>,
+    /// Hours between two entries that state how many entries each scope has; a stop writes one too; 0 never [default: 24]
+    #[arg(long, env = "QUAN_SEAL_HOURS", value_name = "H")]
+    pub seal_hours: Option<u64>,
     /// Commands that may wait for the sequencer before callers are told to come back [default: 20000]
     #[arg(long, env = "QUAN_QUEUE_MAX", value_name = "N")]
     pub queue_max: Option<usize>,
@@ -88,6 +91,9 @@ pub struct Config {
     pub publish_every: Duration,
     /// Between two looks for what has fallen due. A deadline binds without its entry, so nobody waits for it.
     pub timers_every: Duration,
+    /// Between two `book.sealed`, if anything was written; none where it is absent. Until the next one, a regulator of one scope cannot
+    /// tell whether its newest entries are withheld.
+    pub seal_every: Option<Duration>,
     /// The bound of the sequencer's queue: two full bulk requests, so that one cannot starve all others.
     pub queue_max: usize,
     /// How far the projector may be behind before the sequencer pauses after each batch (DESIGN §7).
@@ -159,6 +165,7 @@ impl Asked {
             origin: self.origin.or(other.origin),
             publish_ms: self.publish_ms.or(other.publish_ms),
             timers_ms: self.timers_ms.or(other.timers_ms),
+            seal_hours: self.seal_hours.or(other.seal_hours),
             queue_max: self.queue_max.or(other.queue_max),
             behind_max: self.behind_max.or(other.behind_max),
             threads: self.threads.or(other.threads),
@@ -179,6 +186,8 @@ impl Asked {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
         let timers_ms = within("timers-ms", self.timers_ms.unwrap_or(60_000), 10, 3_600_000)?;
+        let seal_hours = within("seal-hours", self.seal_hours.unwrap_or(24), 0, 8_784)?;
+        let seal_every = Duration::from_secs(seal_hours.saturating_mul(3_600));
         Ok(Config {
             data,
             listen: self
@@ -188,6 +197,7 @@ impl Asked {
             origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
             publish_every: Duration::from_millis(publish_ms),
             timers_every: Duration::from_millis(timers_ms),
+            seal_every: (seal_hours > 0).then_some(seal_every),
             queue_max: within(
                 "queue-max",
                 self.queue_max.unwrap_or(20_000),

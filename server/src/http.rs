@@ -268,6 +268,7 @@ pub const ROUTES: &[Route] = &[
     asks("/v1/clawbacks", Kind::MakeClawback, "Take back what was paid without right"),
     asks("/v1/recoveries", Kind::ReceiveRecovery, "Enter cash that came back"),
     asks("/v1/writeoffs", Kind::WriteOff, "Give up a debt"),
+    asks("/v1/seals", Kind::SealBook, "State how many entries each scope has"),
     Route { method: Verb::Post, path: "/v1/quotes", summary: "Quote an order; nothing is written", does: Does::Quote },
     Route { method: Verb::Post, path: "/v1/api-keys", summary: "Make an API key", does: Does::MakeKey },
     Route { method: Verb::Post, path: "/v1/api-keys/remove", summary: "Remove an API key", does: Does::RemoveKey },
@@ -314,6 +315,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: Verb::Get, path: "/v1/refusals/{hash}/proof", summary: "The proof that a refusal is under a seal", does: Does::RefusalProof },
     Route { method: Verb::Get, path: "/checkpoint", summary: "The newest signed checkpoint (C2SP tlog-checkpoint)", does: Does::Trail(Part::Checkpoint) },
     Route { method: Verb::Get, path: "/tile/entries/{place:.*}", summary: "Entries of the trail, for regulators (C2SP tlog-tiles)", does: Does::Trail(Part::Bundle) },
+    Route { method: Verb::Get, path: "/redacted/{place:.*}", summary: "The same for regulators of one scope; what is withheld has length 0", does: Does::Trail(Part::Redacted) },
     Route { method: Verb::Get, path: "/tile/{place:.*}", summary: "Hashes of the trail (C2SP tlog-tiles)", does: Does::Trail(Part::Tile) },
     Route { method: Verb::Get, path: "/health", summary: "Whether this server serves", does: Does::Health },
     Route { method: Verb::Get, path: "/metrics", summary: "Counters", does: Does::Metrics },
@@ -333,7 +335,7 @@ pub fn configure(app: &mut web::ServiceConfig) {
     }
     for path in paths {
         let resource = resource(path);
-        if path.starts_with("/tile/entries/") {
+        if path.starts_with("/tile/entries/") || path.starts_with("/redacted/") {
             // Compressed for who accepts it (C2SP tlog-tiles). Hashes are random: their tiles are not.
             app.service(resource.wrap(Compress::default()));
         } else {

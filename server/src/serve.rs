@@ -1,7 +1,7 @@
 //! `quan serve`: wire the parts, run, stop in order (DESIGN §7). Who calls: `main`, the demo, the tests.
 //!
 //! A start after a crash is this same code: the publisher compares before anything is written, the sequencer replays the log,
-//! the publisher puts again what is not published. A stop answers what is under way, decides what waits, publishes, projects, and ends.
+//! the publisher puts again what is not published. A stop answers what is under way, decides what waits, states the scopes' counts, publishes, projects, and ends.
 
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
@@ -340,12 +340,13 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         sequencer,
     } = crew;
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
+    let seal_every = shared.config.seal_every;
     let mut under_way = shared.under_way.subscribe();
     let timers = timers::run(
         desk.clone(),
         refusals,
         shared.clock.clone(),
-        shared.config.timers_every,
+        (shared.config.timers_every, seal_every),
         stopped.clone(),
     );
     let (stop_following, stopped_following) = watch::channel(false);
@@ -383,6 +384,9 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
     drain(&handle, &mut under_way).await;
     timers.abort();
+    if seal_every.is_some() {
+        let _late = tokio::time::timeout(GRACE, timers::seal_at_stop(&desk)).await;
+    }
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
     stop_following.send_replace(true);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use verifier::book::Book;
 use verifier::book::command::{
-    CloseStatement, Command, DeemAcceptance, ExpireOrder, ExpireVoucher,
+    CloseStatement, Command, DeemAcceptance, ExpireOrder, ExpireVoucher, SealBook,
 };
 use verifier::book::decide::Request;
 use verifier::book::state::order::Standing;
@@ -23,12 +23,12 @@ use crate::clock::Clock;
 use crate::refusals::Refusals;
 use crate::sequencer::{BATCH_MAX, Desk, Outcome};
 
-/// Asks once in `every` for what is due, until `stop` says so.
+/// Asks once in `every` for what is due, once in `seal_every` for a seal of the book, until `stop` says so.
 pub async fn run(
     desk: Desk,
     refusals: Refusals,
     clock: Clock,
-    every: Duration,
+    (every, seal_every): (Duration, Option<Duration>),
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
@@ -37,13 +37,13 @@ pub async fn run(
             _ = stop.wait_for(|stop| *stop) => return,
         }
         // A full batch may not have been all; one that nobody took is tried in the next round.
-        while round(&desk, &clock).await == BATCH_MAX {}
-        while seal(&desk, &refusals, &clock).await {}
+        while round(&desk, &clock, seal_every).await == BATCH_MAX {}
+        while seal_refusals(&desk, &refusals, &clock).await {}
     }
 }
 
 /// Puts the refusals of the hours that have ended under a seal; says whether it did. Another server may be faster.
-async fn seal(desk: &Desk, refusals: &Refusals, clock: &Clock) -> bool {
+async fn seal_refusals(desk: &Desk, refusals: &Refusals, clock: &Clock) -> bool {
     let (Ok(now), Ok((exchange, seals))) = (
         clock.now(),
         desk.read(|book| (book.exchange.clone(), book.seals.clone()))
@@ -82,12 +82,12 @@ async fn seal(desk: &Desk, refusals: &Refusals, clock: &Clock) -> bool {
 }
 
 /// Asks for what is due now, at most a batch of it; says how much was entered.
-async fn round(desk: &Desk, clock: &Clock) -> usize {
+async fn round(desk: &Desk, clock: &Clock, seal_every: Option<Duration>) -> usize {
     let Ok(now) = clock.now() else {
         tracing::error!("the clock cannot be read; what is due waits");
         return 0;
     };
-    let Ok(asked) = desk.read(|book| requests(book, now)).await else {
+    let Ok(asked) = desk.read(|book| requests(book, now, seal_every)).await else {
         return 0;
     };
     let mut entered = 0;
@@ -103,19 +103,42 @@ async fn round(desk: &Desk, clock: &Clock) -> usize {
     entered
 }
 
-fn requests(book: &Book, now: Timestamp) -> Vec<Request> {
-    let Some(exchange) = &book.exchange else {
-        return Vec::new();
-    };
+fn requests(book: &Book, now: Timestamp, seal_every: Option<Duration>) -> Vec<Request> {
     let at = book.last_at.map_or(now, |last| last.max(now));
-    let request = |command| Request {
+    let seal = seal_every.and_then(|every| sealing(book, at, every));
+    let due = due(book, at).into_iter();
+    due.chain(seal.map(Command::SealBook))
+        .take(BATCH_MAX)
+        .filter_map(|command| request(book, command)).collect()
+}
+
+fn request(book: &Book, command: Command) -> Option<Request> {
+    let exchange = book.exchange.as_ref()?;
+    Some(Request {
         by: exchange.party,
         actor: exchange.actor,
         cmd: None,
         req: None,
         command,
+    })
+}
+
+/// At a stop: states the scopes' counts, if anything was written since they were stated.
+pub async fn seal_at_stop(desk: &Desk) {
+    let next = |book: &Book| {
+        let asked = is_unsealed(book).then(|| seal(book))?;
+        request(book, Command::SealBook(asked))
     };
-    due(book, at).into_iter().map(request).collect()
+    while let Ok(Some(request)) = desk.read(next).await {
+        match desk.submit_one(request).await {
+            Outcome::Accepted(_) => {}
+            Outcome::Known(_) | Outcome::Refused(_) | Outcome::Failed(_) => {
+                // A stop does not wait for it: the next start's timers try again.
+                tracing::warn!("the scopes' counts were not stated at this stop");
+                return;
+            }
+        }
+    }
 }
 
 /// What is due at a moment, at most a batch of it: silence accepts before an order ends, an order ends before its voucher.
@@ -131,6 +154,33 @@ pub fn due(book: &Book, at: Timestamp) -> Vec<Command> {
         .chain(statements)
         .take(BATCH_MAX)
         .collect()
+}
+
+/// Once in `every`, if anything was written since; a statement that an entry did not take whole goes on at once.
+fn sealing(book: &Book, at: Timestamp, every: Duration) -> Option<SealBook> {
+    let exchange = book.exchange.as_ref()?;
+    // Its delivery key is as old as the exchange.
+    let opened = || {
+        book.keys
+            .get(&exchange.delivery_kid)
+            .map(|key| key.valid_from)
+    };
+    let last = book.sealed.map(|(_, at)| at).or_else(opened)?;
+    let every = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
+    let is_due = book.sealing.is_some() || last.after(every) <= at;
+    (is_due && is_unsealed(book)).then(|| seal(book))
+}
+
+/// Whether an entry was written since the scopes' counts were stated; entry 0 alone needs no statement.
+fn is_unsealed(book: &Book) -> bool {
+    let sealed = book.sealed.map_or(1, |(seq, _)| seq.saturating_add(1));
+    book.size > sealed
+}
+
+fn seal(book: &Book) -> SealBook {
+    SealBook {
+        after: book.sealing.clone(),
+    }
 }
 
 fn deemed(book: &Book, at: Timestamp) -> impl Iterator<Item = DeemAcceptance> {

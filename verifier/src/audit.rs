@@ -5,17 +5,21 @@
 
 mod lanes;
 pub mod promise;
+mod redacted;
 mod replay;
+mod scoped;
 mod tree;
 
 use serde::Serialize;
 use std::fmt;
 
+use crate::book::scope::Scope;
 use crate::trail::policy::{Policy, VerifiedCheckpoint};
 use crate::trail::tile::WIDTH_FULL;
 use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
 pub use replay::Balance;
 use replay::Replay;
+pub use scoped::ScopeSeen;
 use tree::{Checked, TreeCheck};
 
 /// The name of the newest checkpoint in a trail (C2SP tlog-tiles).
@@ -117,6 +121,8 @@ impl Difference {
 pub enum Verdict {
     /// Everything was checked and holds.
     Agree,
+    /// What is here holds, and entries are withheld that nobody declared.
+    Withheld,
     /// Something does not hold.
     Differ,
 }
@@ -134,8 +140,14 @@ pub struct Report {
     pub root: Option<String>,
     /// How many entries were in the tree.
     pub entries: u64,
+    /// How many of these are here by their hash alone.
+    pub withheld: u64,
     /// How many entries were decided again.
     pub decided: u64,
+    /// How many entries are here and rest on withheld ones: they were not decided again.
+    pub undecided: u64,
+    /// How much of each scope was seen; empty where nothing is withheld.
+    pub scopes: Vec<ScopeSeen>,
     /// Each fund's money at the end, as the audit's own book has it.
     pub funds: Vec<Balance>,
     /// Every difference, in the order of the trail.
@@ -148,13 +160,29 @@ pub struct Report {
 /// # Errors
 /// A file that is there and cannot be read; a difference is no error.
 pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<Report, F::Fault> {
+    audit_scopes(files, policy, depth, &[])
+}
+
+/// Checks a trail of which only some scopes are expected to be seen; what lies outside may be withheld.
+/// # Errors
+/// A file that is there and cannot be read; a difference is no error.
+pub fn audit_scopes<F: Files>(
+    files: &mut F,
+    policy: &Policy,
+    depth: Depth,
+    scopes: &[Scope],
+) -> Result<Report, F::Fault> {
     let mut differences = Vec::new();
     let read = files.read(CHECKPOINT, crate::trail::note::NOTE_BYTES_MAX)?;
     let head = read_head(read.as_deref(), policy, &mut differences);
     let mut notes = notes(policy, &head);
     let replay = Replay::new(&head);
     let (checked, replay) = match head.tree {
-        Some(tree) => check(TreeCheck::new(files, tree)?, replay, depth)?,
+        Some(tree) => check(
+            (TreeCheck::new(files, tree)?, tree.0),
+            (replay, scopes),
+            depth,
+        )?,
         None => {
             notes.push("without a checkpoint that can be read, nothing else was checked".into());
             (Checked::default(), replay)
@@ -163,12 +191,14 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
     if depth == Depth::Trail {
         notes.push("no entry was decided again: --trail-only".into());
     }
-    let (decided, funds, decisions) = replay.finish(&mut notes);
-    differences.extend(in_order(checked.differences, decisions));
-    let verdict = if differences.is_empty() {
-        Verdict::Agree
-    } else {
+    let decided = replay.finish(&mut notes);
+    differences.extend(in_order(checked.differences, decided.differences));
+    let verdict = if !differences.is_empty() {
         Verdict::Differ
+    } else if checked.withheld > 0 && scopes.is_empty() {
+        Verdict::Withheld
+    } else {
+        Verdict::Agree
     };
     Ok(Report {
         verdict,
@@ -176,8 +206,11 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
         size: head.tree.map(|(size, _)| size.get()),
         root: head.tree.map(|(_, root)| root.to_string()),
         entries: checked.entries,
-        decided,
-        funds,
+        withheld: checked.withheld,
+        decided: decided.decided,
+        undecided: decided.undecided,
+        scopes: decided.scopes,
+        funds: decided.funds,
         differences,
         notes,
     })
@@ -185,13 +218,24 @@ pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<R
 
 /// Checks the files, and meanwhile decides every entry again, if so deep.
 fn check<F: Files>(
-    check: TreeCheck<'_, F>,
-    replay: Replay,
+    (check, size): (TreeCheck<'_, F>, TreeSize),
+    (replay, scopes): (Replay, &[Scope]),
     depth: Depth,
 ) -> Result<(Checked, Replay), F::Fault> {
     if depth == Depth::Trail {
         return Ok((check.run(&mut |_| {})?, replay));
     }
+    let replay = if check.is_redacted(size) {
+        // Undeclared ones are checked for what they say they are.
+        let own = if scopes.is_empty() {
+            check.redacted.scopes()
+        } else {
+            scopes.to_vec()
+        };
+        replay.limited_to(own)
+    } else {
+        replay
+    };
     let (checked, replay) = lanes::run(replay, |send| check.run(send));
     Ok((checked?, replay))
 }

@@ -12,6 +12,8 @@ pub mod issuing;
 pub mod matter;
 pub mod ordering;
 pub mod quote;
+pub mod reach;
+pub mod redacted;
 pub mod scope;
 pub mod state;
 
@@ -141,6 +143,10 @@ pub struct Book {
     pub seals: Vec<Seal>,
     /// The number of entries in each scope.
     pub scopes: BTreeMap<Scope, u64>,
+    /// The entry that last stated all of them, and when.
+    pub sealed: Option<(u64, Timestamp)>,
+    /// How far the stating has come, where an entry did not take all.
+    pub sealing: Option<Scope>,
     /// Accepted commands by idempotency key, for seven days.
     pub commands: BTreeMap<Sha256Hash, Remembered>,
     /// The same in order of time, so that old ones are forgotten cheaply.
@@ -311,6 +317,7 @@ mod tests {
             let register = Command::RegisterActor(RegisterActor {
                 party,
                 roles: vec![role],
+                scopes: None,
             });
             let actor = self
                 .ask(exchange.0, exchange.1, register)

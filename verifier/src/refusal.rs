@@ -44,6 +44,7 @@ codes! {
     AccessUnknown = "access.unknown",
     AccessRole = "access.role",
     AccessParty = "access.party",
+    AccessScope = "access.scope",
     CommandRepeated = "command.repeated",
     CommandConflict = "command.conflict",
     CommandInFlight = "command.in-flight",

@@ -219,6 +219,7 @@ fn payment(page: &mut String, paid: &Paid) {
 pub(super) fn audit(data: &Path, report: &Report, same_money: bool) -> String {
     let verdict = match report.verdict {
         Verdict::Agree => "agree",
+        Verdict::Withheld => "withheld",
         Verdict::Differ => "differ",
     };
     let mut page = format!(

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use verifier::book::Book;
-use verifier::book::access::roles;
+use verifier::book::access::{self, Sight, roles};
 use verifier::book::command::{Kind, Role};
 use verifier::id::{ActorId, PartyId, Sha256Hash};
 use verifier::json;
@@ -189,18 +189,28 @@ pub(super) fn stands(book: &Book, caller: Caller) -> Result<(), Refusal> {
     ))
 }
 
-/// Whether a caller may see what concerns these parties: its own, or all by the role.
+/// What a caller reads: one rule for every route (`verifier::book::access`).
 #[must_use]
-pub(super) fn may_see(caller: Option<Caller>, concerned: &[PartyId]) -> bool {
-    caller.is_some_and(|caller| sees_all(caller.role) || concerned.contains(&caller.party))
+pub(super) fn sight(book: &Book, caller: Caller) -> Sight<'_> {
+    access::sight(book, caller.actor, caller.role)
 }
 
-/// Roles that see every party's vouchers, orders and cases: those who decide on them, pay them, check them.
+/// Says that something is out of a caller's sight.
 #[must_use]
-pub(super) const fn sees_all(role: Role) -> bool {
-    match role {
-        Role::Regulator | Role::Office | Role::Finance => true,
-        Role::Exchange | Role::Funder | Role::Buyer | Role::Provider | Role::Vendor => false,
+pub(super) fn unseen(sight: Sight<'_>) -> Refusal {
+    match sight {
+        Sight::Scopes(own) => {
+            let own: Vec<String> = own.iter().map(ToString::to_string).collect();
+            let sentence = format!(
+                "this key is limited to {}; this lies outside",
+                own.join(", ")
+            );
+            Refusal::new(Code::AccessScope, sentence).with("scopes", own.join(","))
+        }
+        Sight::All | Sight::Own => Refusal::new(
+            Code::AccessParty,
+            "this concerns other parties; ask with a key of one of them",
+        ),
     }
 }
 

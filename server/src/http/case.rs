@@ -17,7 +17,7 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
         .cases
         .get(&id)
         .ok_or_else(|| Refusal::new(Code::CaseUnknown, "no such case").with("case", id))?;
-    asking.concerns(&[case.party])?;
+    asking.concerns(&[case.party], &asking.book.case_scopes(case)?)?;
     let progress = match case.progress {
         Progress::Open => json!({ "state": "open" }),
         Progress::Decided { approved, by, at } => {
@@ -41,7 +41,8 @@ pub(super) fn payout(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem>
         .ok_or_else(|| Refusal::new(Code::BatchUnknown, "no such batch").with("batch", id))?;
     let money = asking.book.money.batch(id)?;
     let payees: Vec<_> = money.payments.iter().map(|payment| payment.party).collect();
-    asking.concerns(&payees)?;
+    let scopes = asking.book.fund_scopes(&batch.fund)?;
+    asking.concerns(&payees, &scopes)?;
     let state = match money.state {
         BatchState::Instructed => "instructed",
         BatchState::Executed => "executed",
@@ -50,7 +51,7 @@ pub(super) fn payout(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem>
     let payments: Vec<_> = money
         .payments
         .iter()
-        .filter(|payment| asking.concerns(&[payment.party]).is_ok())
+        .filter(|payment| asking.concerns(&[payment.party], &scopes).is_ok())
         .collect();
     Ok(object(json!({
         "batch": id, "fund": batch.fund, "by": batch.by, "file": batch.file, "state": state,

@@ -10,7 +10,7 @@ use verifier::id::{CaseId, OrderId, PartyId, VoucherId};
 use verifier::refusal::{Code, Refusal};
 
 use super::Shared;
-use super::access::{self, Caller, sees_all, store_fault};
+use super::access::{self, Caller, store_fault};
 use super::problem::Problem;
 use crate::projector::objects::objects;
 use crate::store::log;
@@ -38,7 +38,7 @@ pub(super) struct Readable {
 
 /// Finds the entry that a request names, for whom it concerns.
 /// # Errors
-/// `access.unknown` `access.party` `entry.unknown` `request.malformed`
+/// `access.unknown` `access.party` `access.scope` `entry.unknown` `request.malformed`
 pub(super) async fn readable(
     shared: &Arc<Shared>,
     request: &HttpRequest,
@@ -77,11 +77,12 @@ pub(super) fn number(text: &str) -> Result<u64, Refusal> {
     number.ok_or_else(|| Refusal::new(Code::RequestMalformed, "an entry has a number from 0"))
 }
 
-/// Lets those read an entry who see all, who asked it, whom it names, who stand behind what it names, and whose fund it
+/// Lets those read an entry who see its scopes, who asked it, whom it names, who stand behind what it names, and whose fund it
 /// reaches: the parties of DESIGN §4.6, who sees them.
 fn may_read(book: &Book, caller: Caller, entry: &Entry, bytes: &[u8]) -> Result<(), Refusal> {
     let party = caller.party;
-    let concerned = sees_all(caller.role)
+    let sight = access::sight(book, caller);
+    let concerned = sight.sees(entry.scopes.iter().map(|(scope, _)| scope))
         || entry.by == party
         || entry
             .scopes
@@ -93,10 +94,7 @@ fn may_read(book: &Book, caller: Caller, entry: &Entry, bytes: &[u8]) -> Result<
     if concerned {
         return Ok(());
     }
-    Err(Refusal::new(
-        Code::AccessParty,
-        "this entry concerns other parties",
-    ))
+    Err(access::unseen(sight))
 }
 
 /// Whether a scope is a fund of the party's own.

@@ -26,7 +26,7 @@ pub(super) fn list(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
 pub(super) fn trial_balance(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let id = FundId::parse(asking.id).map_err(Refusal::from)?;
     let fund = asking.book.fund(&id)?;
-    asking.concerns(&[fund.owner])?;
+    asking.concerns(&[fund.owner], &asking.book.fund_scopes(&id)?)?;
     let accounts: Vec<(&Account, Fen)> = asking
         .book
         .money

@@ -1,13 +1,17 @@
 //! Lists and search over everything a caller may see, from the projections (DESIGN §7, reads; TRAIL, look-up by receipt).
 //!
 //! Such an answer may lag behind the last commit: `as_of` says how far its rows are. A caller that has just written sends the
-//! number of its entry as `Quan-Min-Seq`, and is answered when the rows hold it.
+//! number of its entry as `Quan-Min-Seq`, and is answered when the rows hold it. A regulator that is limited to scopes gets pages with
+//! fewer items, perhaps none, and goes on from `next` as long as there is one.
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use verifier::book::Book;
+use verifier::book::access::Sight;
 use verifier::book::command::Kind;
+use verifier::book::scope::Scope;
 use verifier::id::{
     CaseId, DocumentDigest, NotAnId, OrderId, PartyId, ProgrammeId, Sha256Hash, VoucherId,
 };
@@ -17,7 +21,7 @@ use verifier::time::Timestamp;
 use verifier::trail::tree;
 
 use super::Shared;
-use super::access::{self, Caller, sees_all, store_fault};
+use super::access::{self, Caller, store_fault};
 use super::entry::number;
 use super::problem::Problem;
 use super::read::{LIMIT, LIMIT_MAX, QUERY_BYTES_MAX, seen_in};
@@ -68,19 +72,50 @@ pub(super) async fn answer(
     let caller = access::caller(&shared, &request).await?;
     let query = query(list, request.query_string())?;
     let slice = slice(&query)?;
-    shared
+    let reach = shared
         .desk
-        .read(|book| access::stands(book, caller))
+        .read(|book| access::stands(book, caller).map(|()| Reach::of(access::sight(book, caller))))
         .await??;
     seen_in(shared.projected.clone(), &request).await?;
     let now = shared.now()?;
-    let asked = Asked::parse(list, &query, caller, now)?;
+    let asked = Asked::parse(list, &query, (caller, reach), now)?;
     let store = Arc::clone(&shared.store);
-    let page = web::block(move || asked.load(&store, slice, now))
-        .await
-        .map_err(|fault| Problem::Internal(fault.to_string()))?
-        .map_err(store_fault)?;
-    Ok(HttpResponse::Ok().json(page))
+    let mut page = web::block(move || {
+        let mut page = asked.load(&store, slice, now)?;
+        if reach == Reach::Limited {
+            page.read_scopes(&mut *store.connection()?)?;
+        }
+        Ok(page)
+    })
+    .await
+    .map_err(|fault| Problem::Internal(fault.to_string()))?
+    .map_err(store_fault)?;
+    if reach == Reach::Limited {
+        let limit = |book: &Book| page.limit_to(book, access::sight(book, caller));
+        shared.desk.read(limit).await?;
+    }
+    Ok(HttpResponse::Ok().json(page.written()))
+}
+
+/// Whose rows a caller may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Its own party's only.
+    Own,
+    /// Everybody's, as far as they reach its scopes.
+    Limited,
+    /// Everybody's.
+    All,
+}
+
+impl Reach {
+    const fn of(sight: Sight<'_>) -> Self {
+        match sight {
+            Sight::All => Self::All,
+            Sight::Scopes(_) => Self::Limited,
+            Sight::Own => Self::Own,
+        }
+    }
 }
 
 fn malformed(sentence: impl Into<String>) -> Refusal {
@@ -135,7 +170,12 @@ enum Asked {
 }
 
 impl Asked {
-    fn parse(list: List, query: &Query, caller: Caller, now: Timestamp) -> Result<Self, Refusal> {
+    fn parse(
+        list: List,
+        query: &Query,
+        caller: (Caller, Reach),
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let party = party(query, caller)?;
         let word = |name: &str, words: &[&str]| word(query, name, words);
         Ok(match list {
@@ -163,21 +203,36 @@ impl Asked {
         })
     }
 
-    fn load(&self, store: &Store, slice: Slice, now: Timestamp) -> Result<Value, StoreFault> {
+    fn load(&self, store: &Store, slice: Slice, now: Timestamp) -> Result<Listed, StoreFault> {
         let limit = slice.limit - 1;
         let mut db = store.lists()?;
         Ok(match self {
             Self::Orders(which) => {
                 let found = read::orders(&mut db, which, slice)?;
-                page(found, limit, |row| row.placed_seq, order)
+                page(
+                    found,
+                    limit,
+                    |row| row.placed_seq,
+                    |row| (About::Order(row.id.clone()), order(row)),
+                )
             }
             Self::Vouchers(which) => {
                 let found = read::vouchers(&mut db, which, slice)?;
-                page(found, limit, |row| row.issued_seq, |row| voucher(row, now))
+                page(
+                    found,
+                    limit,
+                    |row| row.issued_seq,
+                    |row| (About::Voucher(row.id.clone()), voucher(row, now)),
+                )
             }
             Self::Cases(which) => {
                 let found = read::cases(&mut db, which, slice)?;
-                page(found, limit, |row| row.opened_seq, case)
+                page(
+                    found,
+                    limit,
+                    |row| row.opened_seq,
+                    |row| (About::Case(row.id.clone()), case(row)),
+                )
             }
             Self::Entries(which) => {
                 let found = read::entries(&mut db, which, slice)?;
@@ -185,17 +240,22 @@ impl Asked {
                 drop(db);
                 let seqs: Vec<i64> = found.rows.iter().take(limit).map(|row| row.seq).collect();
                 let leaves = leaves(&mut *store.connection()?, &seqs)?;
-                page(found, limit, |row| row.seq, |row| entry(row, &leaves))
+                page(
+                    found,
+                    limit,
+                    |row| row.seq,
+                    |row| (About::Entry(row.seq), entry(row, &leaves)),
+                )
             }
         })
     }
 }
 
 /// The party whose rows these are: the caller's own, unless it sees all and asks for others' or everybody's.
-fn party(query: &Query, caller: Caller) -> Result<Option<String>, Refusal> {
+fn party(query: &Query, (caller, reach): (Caller, Reach)) -> Result<Option<String>, Refusal> {
     let asked = id(query, "party", PartyId::parse)?;
     let own = caller.party.to_string();
-    if sees_all(caller.role) || asked.as_ref() == Some(&own) {
+    if reach != Reach::Own || asked.as_ref() == Some(&own) {
         return Ok(asked);
     }
     if asked.is_none() {
@@ -265,20 +325,96 @@ fn objects(query: &Query, party: Option<String>) -> Result<Vec<String>, Refusal>
     Ok(objects.into_iter().flatten().collect())
 }
 
+/// What a row is about: the book says what that reaches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum About {
+    Order(String),
+    Voucher(String),
+    Case(String),
+    Entry(i64),
+    /// An entry whose scopes are read.
+    Scopes(Vec<Scope>),
+}
+
+impl About {
+    /// What it reaches; nothing where the book does not know it, which rows behind it may not show.
+    fn scopes(&self, book: &Book) -> Vec<Scope> {
+        let scopes = match self {
+            Self::Order(id) => OrderId::parse(id)
+                .ok()
+                .and_then(|id| book.order_scopes(id).ok()),
+            Self::Voucher(id) => {
+                let id = VoucherId::parse(id).ok();
+                id.and_then(|id| book.voucher_scopes(id).ok())
+            }
+            Self::Case(id) => {
+                let case = CaseId::parse(id).ok().and_then(|id| book.cases.get(&id));
+                case.and_then(|case| book.case_scopes(case).ok())
+            }
+            Self::Entry(_) => None,
+            Self::Scopes(scopes) => Some(scopes.clone()),
+        };
+        scopes.unwrap_or_default()
+    }
+}
+
+/// A page of a list.
+#[derive(Debug)]
+struct Listed {
+    items: Vec<(About, Value)>,
+    /// The cursor of the next page.
+    next: Option<String>,
+    as_of: u64,
+}
+
+impl Listed {
+    /// Reads who sees the entries of the page.
+    fn read_scopes(&mut self, db: &mut Db) -> Result<(), StoreFault> {
+        let seqs = self.items.iter().filter_map(|(about, _)| match about {
+            About::Entry(seq) => Some(*seq),
+            About::Order(_) | About::Voucher(_) | About::Case(_) | About::Scopes(_) => None,
+        });
+        let stored: BTreeMap<i64, Vec<u8>> =
+            log::of(db, &seqs.collect::<Vec<_>>())?.into_iter().collect();
+        for (about, _) in &mut self.items {
+            if let About::Entry(seq) = about {
+                let bytes = stored.get(seq).map(Vec::as_slice).unwrap_or_default();
+                let scopes = Scope::of_entry(bytes).unwrap_or_default();
+                *about = About::Scopes(scopes.into_iter().map(|(scope, _)| scope).collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what a caller sees. The page gets shorter, its cursor stays: the next page goes on behind what was looked at.
+    fn limit_to(&mut self, book: &Book, sight: Sight<'_>) {
+        self.items
+            .retain(|(about, _)| sight.sees(&about.scopes(book)));
+    }
+
+    fn written(self) -> Value {
+        let items: Vec<Value> = self.items.into_iter().map(|(_, item)| item).collect();
+        json!({ "items": items, "next": self.next, "as_of": self.as_of })
+    }
+}
+
 fn page<R>(
     found: Found<R>,
     limit: usize,
     seq: impl Fn(&R) -> i64,
-    written: impl Fn(&R) -> Value,
-) -> Value {
+    written: impl Fn(&R) -> (About, Value),
+) -> Listed {
     let shown = found.rows.get(..limit).unwrap_or(&found.rows);
     let more = found.rows.len() > limit;
     let next = shown
         .last()
         .filter(|_| more)
         .map(|row| seq(row).to_string());
-    let items: Vec<Value> = shown.iter().map(written).collect();
-    json!({ "items": items, "next": next, "as_of": found.size.saturating_sub(1) })
+    Listed {
+        items: shown.iter().map(written).collect(),
+        next,
+        as_of: found.size.saturating_sub(1),
+    }
 }
 
 fn moment(unix: i64) -> Option<Timestamp> {
@@ -374,10 +510,13 @@ mod tests {
         let theirs = query(List::Entries, &format!("party={other}")).unwrap();
         let any = Query::new();
         let own = Some(buyer.party.to_string());
-        assert_eq!(party(&any, buyer).unwrap(), own);
-        assert_eq!(party(&any, regulator).unwrap(), None);
-        assert_eq!(party(&theirs, regulator).unwrap(), Some(other));
-        let refusal = party(&theirs, buyer).unwrap_err();
+        assert_eq!(party(&any, (buyer, Reach::Own)).unwrap(), own);
+        for reach in [Reach::All, Reach::Limited] {
+            assert_eq!(party(&any, (regulator, reach)).unwrap(), None);
+            let asked = party(&theirs, (regulator, reach)).unwrap();
+            assert_eq!(asked.as_ref(), Some(&other));
+        }
+        let refusal = party(&theirs, (buyer, Reach::Own)).unwrap_err();
         assert_eq!(refusal.code, Code::AccessParty);
     }
 }

@@ -137,7 +137,7 @@ fn parameters(route: &Route) -> Value {
         {
             let mut parameter =
                 json!({ "name": name, "in": "path", "required": true, "schema": text });
-            if let Does::Trail(part @ (Part::Tile | Part::Bundle)) = route.does {
+            if let Does::Trail(part @ (Part::Tile | Part::Bundle | Part::Redacted)) = route.does {
                 parameter["description"] = place(part).into();
             }
             parameters.push(parameter);
@@ -176,6 +176,9 @@ const fn place(part: Part) -> &'static str {
         Part::Tile => {
             "<L>/<N>[.p/<W>]: level 0 to 63; number in groups of three digits, all but the last after an x, e.g. x001/x234/067; width 1 to 255. Slashes stand as they are."
         }
+        Part::Redacted => {
+            "<scope>/<N>[.p/<W>]: scope common, fund/<id> or region/<six digits>; number and width as of a tile of level 0. Slashes stand as they are."
+        }
         Part::Bundle | Part::Checkpoint | Part::Proof => {
             "<N>[.p/<W>]: number and width as of a tile of level 0. Slashes stand as they are."
         }
@@ -190,7 +193,7 @@ const fn waits(route: &Route) -> bool {
         | Does::Entry
         | Does::Programme
         | Does::Trail(Part::Proof) => true,
-        Does::Trail(Part::Checkpoint | Part::Tile | Part::Bundle)
+        Does::Trail(Part::Checkpoint | Part::Tile | Part::Bundle | Part::Redacted)
         | Does::Command(_)
         | Does::Signed(_)
         | Does::MakeKey

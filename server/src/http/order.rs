@@ -15,7 +15,7 @@ use super::read::{Asking, object};
 pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let id = OrderId::parse(asking.id).map_err(Refusal::from)?;
     let order = asking.book.order(id)?;
-    asking.concerns(&[order.buyer, order.seller])?;
+    asking.concerns(&[order.buyer, order.seller], &asking.book.order_scopes(id)?)?;
     Ok(object(written(asking, id, order)?))
 }
 

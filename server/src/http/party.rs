@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use verifier::book::command::Role;
+use verifier::book::scope::Scope;
 use verifier::book::state::fact::Subject;
 use verifier::id::PartyId;
 use verifier::refusal::Refusal;
@@ -16,7 +17,7 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
         .caller
         .is_none_or(|caller| caller.role != Role::Exchange)
     {
-        asking.concerns(&[id])?;
+        asking.concerns(&[id], &[Scope::Common])?;
     }
     let party = asking.book.party(id)?;
     let actors: Vec<Value> = asking
@@ -24,7 +25,11 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
         .actors
         .iter()
         .filter(|(_, actor)| actor.party == id)
-        .map(|(id, actor)| json!({ "actor": id, "roles": actor.roles, "removed": actor.removed }))
+        .map(|(id, actor)| {
+            json!({
+                "actor": id, "roles": actor.roles, "scopes": actor.scopes, "removed": actor.removed,
+            })
+        })
         .collect();
     let keys: Vec<Value> = asking
         .book

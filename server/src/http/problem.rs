@@ -195,7 +195,9 @@ const fn status(code: Code) -> StatusCode {
     match code {
         Code::RequestMalformed | Code::RequestIdempotencyKey => StatusCode::BAD_REQUEST,
         Code::AccessUnknown => StatusCode::UNAUTHORIZED,
-        Code::AccessRole | Code::AccessParty | Code::PartySuspended => StatusCode::FORBIDDEN,
+        Code::AccessRole | Code::AccessParty | Code::AccessScope | Code::PartySuspended => {
+            StatusCode::FORBIDDEN
+        }
         Code::RequestPath
         | Code::EntryUnknown
         | Code::PartyUnknown

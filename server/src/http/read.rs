@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use verifier::book::Book;
+use verifier::book::access::Sight;
+use verifier::book::scope::Scope;
 use verifier::id::PartyId;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
+use super::Shared;
 use super::access::{self, Caller, Sees};
 use super::problem::Problem;
-use super::{Shared, access::may_see};
 
 /// A page that nobody asked the length of.
 pub(super) const LIMIT: usize = 100;
@@ -66,17 +68,20 @@ impl Asking<'_> {
         Ok(caller.party)
     }
 
-    /// Lets pass what concerns one of these parties, and whoever sees all.
+    /// Lets pass what concerns one of these parties, and whoever sees all that reaches these scopes.
     /// # Errors
-    /// `access.party`
-    pub fn concerns(&self, parties: &[PartyId]) -> Result<(), Refusal> {
-        if may_see(self.caller, parties) {
+    /// `access.party` `access.scope`
+    pub fn concerns(&self, parties: &[PartyId], scopes: &[Scope]) -> Result<(), Refusal> {
+        let sight = self
+            .caller
+            .map_or(Sight::Own, |caller| access::sight(self.book, caller));
+        let own = self
+            .caller
+            .is_some_and(|caller| parties.contains(&caller.party));
+        if own || sight.sees(scopes) {
             return Ok(());
         }
-        Err(Refusal::new(
-            Code::AccessParty,
-            "this concerns other parties; ask with a key of one of them",
-        ))
+        Err(access::unseen(sight))
     }
 
     /// One page of items in the order of their keys, with the cursor of the next page.

@@ -10,7 +10,10 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use verifier::book::Book;
+use verifier::book::access::Sight;
 use verifier::book::command::Role;
+use verifier::book::redacted::{self, RedactedPath};
 use verifier::refusal::{Code, Refusal};
 use verifier::trail::bundle::BundlePath;
 use verifier::trail::checkpoint::Checkpoint;
@@ -28,6 +31,8 @@ use crate::store::heads::{self, Published};
 
 /// A path's bytes are a function of committed rows: they never change.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// What a key sees may change: what is cut to it is kept by nobody (TRAIL E1).
+const UNKEPT: &str = "private, no-store";
 /// The same for one reader only: no shared cache may keep a bundle.
 const PRIVATE: &str = "private, max-age=31536000, immutable";
 const OCTETS: &str = "application/octet-stream";
@@ -44,6 +49,8 @@ pub enum Part {
     Tile,
     /// 256 entries, for regulators.
     Bundle,
+    /// The same without what is out of a scope.
+    Redacted,
     /// The proof that one entry is in the trail.
     Proof,
 }
@@ -54,7 +61,7 @@ impl Part {
     pub const fn is_public(self) -> bool {
         match self {
             Self::Checkpoint | Self::Tile => true,
-            Self::Bundle | Self::Proof => false,
+            Self::Bundle | Self::Redacted | Self::Proof => false,
         }
     }
 
@@ -63,7 +70,7 @@ impl Part {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Checkpoint | Self::Proof => TEXT,
-            Self::Tile | Self::Bundle => OCTETS,
+            Self::Tile | Self::Bundle | Self::Redacted => OCTETS,
         }
     }
 
@@ -75,6 +82,7 @@ impl Part {
             Self::Checkpoint | Self::Proof => "no-store",
             Self::Tile => IMMUTABLE,
             Self::Bundle => PRIVATE,
+            Self::Redacted => UNKEPT,
         }
     }
 
@@ -99,6 +107,7 @@ pub(super) async fn answer(
         }
         Part::Tile => tile(&shared, &request).await,
         Part::Bundle => bundle(&shared, &request).await,
+        Part::Redacted => redacted(&shared, &request).await,
         Part::Proof => proof(&shared, &request).await,
     }
 }
@@ -130,23 +139,69 @@ async fn tile(shared: &Shared, request: &HttpRequest) -> Result<HttpResponse, Pr
 }
 
 async fn bundle(shared: &Arc<Shared>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
-    let caller = access::caller(shared, request).await?;
-    shared
-        .desk
-        .read(|book| access::stands(book, caller))
-        .await??;
-    if caller.role != Role::Regulator {
-        let sentence = "entry bundles are for keys of the role regulator; your own entries are at /v1/entries/{seq}";
-        return Err(Refusal::new(Code::AccessRole, sentence).into());
-    }
+    regulator(shared, request, |sight| match sight {
+        Sight::All => Ok(()),
+        Sight::Scopes(own) => {
+            let own: Vec<String> = own.iter().map(ToString::to_string).collect();
+            let sentence = format!(
+                "these bundles hold every scope; this key's are at /redacted/<scope>/…, for {}",
+                own.join(", ")
+            );
+            Err(Refusal::new(Code::AccessScope, sentence).with("scopes", own.join(",")))
+        }
+        Sight::Own => Err(access::unseen(sight)),
+    })
+    .await?;
     let Ok(bundle) = BundlePath::parse(raw(request)) else {
         return Ok(no_such_path(request.clone()).await);
     };
-    let end = bundle.first().saturating_add(bundle.width().into());
     match object(&shared.trail, &bundle.to_string()).await? {
         Some(bytes) => Ok(Part::Bundle.found(bytes)),
-        None => absent(shared, request, |size| end > size.get()).await,
+        None => absent(shared, request, |size| is_after(bundle, size)).await,
     }
+}
+
+/// `GET /redacted/<scope>/…`: for regulators that see the whole of that scope.
+async fn redacted(shared: &Arc<Shared>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let path = RedactedPath::parse(raw(request));
+    regulator(shared, request, |sight| match &path {
+        Ok(path) if !sight.sees_scope(&path.scope) => Err(access::unseen(sight)),
+        Ok(_) | Err(_) => Ok(()),
+    })
+    .await?;
+    let Ok(RedactedPath { scope, bundle }) = path else {
+        return Ok(no_such_path(request.clone()).await);
+    };
+    let Some(bytes) = object(&shared.trail, &bundle.to_string()).await? else {
+        return absent(shared, request, |size| is_after(bundle, size)).await;
+    };
+    let redacted = web::block(move || redacted::redact(&bytes, bundle.width(), &scope))
+        .await
+        .map_err(|fault| Problem::Internal(fault.to_string()))?;
+    let redacted = redacted.map_err(|fault| Problem::Internal(fault.to_string()))?;
+    Ok(Part::Redacted.found(redacted))
+}
+
+fn is_after(bundle: BundlePath, size: TreeSize) -> bool {
+    bundle.first().saturating_add(bundle.width().into()) > size.get()
+}
+
+/// Lets regulators pass whose key stands and whose sight is wide enough.
+async fn regulator(
+    shared: &Arc<Shared>,
+    request: &HttpRequest,
+    check: impl Fn(Sight<'_>) -> Result<(), Refusal>,
+) -> Result<(), Problem> {
+    let caller = access::caller(shared, request).await?;
+    let look = |book: &Book| {
+        access::stands(book, caller)?;
+        if caller.role == Role::Regulator {
+            return check(access::sight(book, caller));
+        }
+        let sentence = "entry bundles are for keys of the role regulator; your own entries are at /v1/entries/{seq}";
+        Err(Refusal::new(Code::AccessRole, sentence))
+    };
+    Ok(shared.desk.read(look).await??)
 }
 
 /// What is behind the published size may come; what is not there although the tree is as large never does.

@@ -14,7 +14,7 @@ use super::read::{Asking, object};
 pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let id = VoucherId::parse(asking.id).map_err(Refusal::from)?;
     let voucher = asking.book.money.voucher(id)?;
-    asking.concerns(&[voucher.holder.party])?;
+    asking.concerns(&[voucher.holder.party], &asking.book.voucher_scopes(id)?)?;
     Ok(object(written(asking, id, voucher)?))
 }
 

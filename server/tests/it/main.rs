@@ -23,6 +23,7 @@ mod publisher;
 mod receipts;
 mod replies;
 mod restore;
+mod scoped;
 mod sequencer;
 mod timers;
 mod trail;

@@ -232,6 +232,7 @@ fn admit_all(exchange: &mut impl Exchange) -> (PartyId, PartyId) {
         let register = Command::RegisterActor(RegisterActor {
             party,
             roles: vec![who.role()],
+            scopes: None,
         });
         let actor = exchange.ask(Who::Exchange, register).actor.unwrap();
         exchange.hire(who, party, actor);

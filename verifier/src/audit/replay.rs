@@ -7,11 +7,13 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::lanes::Parsed;
+use super::scoped::{ScopeSeen, Seen};
 use super::{Difference, Head, Place};
 use crate::book::Book;
 use crate::book::command::Command;
 use crate::book::decide::{Env, Request, decide};
 use crate::book::entry::Entry;
+use crate::book::scope::Scope;
 use crate::book::state::key::Key;
 use crate::id::FundId;
 use crate::json;
@@ -26,6 +28,8 @@ const EXCERPT: usize = 60;
 pub struct Balance {
     /// The fund.
     pub fund: FundId,
+    /// Whether every entry of the fund was seen; if not, this is the sum of those that were.
+    pub whole: bool,
     /// Kind of account, such as `voucher` or `paid` → fen.
     pub fen: BTreeMap<String, i64>,
 }
@@ -38,6 +42,22 @@ pub(super) struct Replay {
     lost_at: Option<u64>,
     origin: Option<String>,
     keys: Vec<String>,
+    /// What is seen, where entries are withheld.
+    seen: Option<Seen>,
+}
+
+/// What the decisions come to.
+pub(super) struct Decided {
+    /// How many entries were decided again, and agree or differ.
+    pub(super) decided: u64,
+    /// How many were seen and could not be.
+    pub(super) undecided: u64,
+    /// How much of each scope was seen, where entries are withheld.
+    pub(super) scopes: Vec<ScopeSeen>,
+    /// The balances that the entries lead to.
+    pub(super) funds: Vec<Balance>,
+    /// What differs.
+    pub(super) differences: Vec<Difference>,
 }
 
 impl Replay {
@@ -49,6 +69,15 @@ impl Replay {
             lost_at: None,
             origin: head.origin.clone(),
             keys: head.keys.clone(),
+            seen: None,
+        }
+    }
+
+    /// Expects that entries are withheld, all but those of these scopes.
+    pub(super) fn limited_to(self, scopes: Vec<Scope>) -> Self {
+        Self {
+            seen: Some(Seen::new(scopes)),
+            ..self
         }
     }
 
@@ -85,7 +114,9 @@ impl Replay {
 
     /// Passes over an entry that is not there: nothing after it can be decided.
     fn skip(&mut self, seq: u64) {
-        self.lost_at.get_or_insert(seq);
+        if self.seen.is_none() {
+            self.lost_at.get_or_insert(seq);
+        }
     }
 
     fn entry(
@@ -116,7 +147,9 @@ impl Replay {
                 );
             }
         }
-        if self.lost_at.is_none() {
+        if let Some(seen) = &mut self.seen {
+            self.decided += u64::from(seen.entry(&mut self.book, entry, report));
+        } else if self.lost_at.is_none() {
             self.decide(seq, entry, report);
         }
         self.book.last_at = self.book.last_at.max(Some(entry.at));
@@ -173,30 +206,45 @@ impl Replay {
         }
     }
 
-    /// How many entries were decided, the balances they lead to, and what differs.
-    pub(super) fn finish(self, notes: &mut Vec<String>) -> (u64, Vec<Balance>, Vec<Difference>) {
+    /// What all decisions come to.
+    pub(super) fn finish(self, notes: &mut Vec<String>) -> Decided {
         if let Some(seq) = self.lost_at {
             notes.push(format!(
                 "entries from {seq} on were not decided again: the state before them is unknown"
             ));
         }
-        let mut funds: BTreeMap<FundId, BTreeMap<String, i64>> = BTreeMap::new();
-        for (account, fen) in self.book.money.balances() {
-            let name = account.to_string();
-            let kind = name.split('/').next().unwrap_or_default().to_owned();
-            let sum = funds
-                .entry(account.fund().clone())
-                .or_default()
-                .entry(kind)
-                .or_default();
-            *sum = sum.saturating_add(fen.get());
+        let (scopes, funds, undecided) = match self.seen {
+            Some(seen) => seen.finish(notes),
+            None => (Vec::new(), balances(&self.book), 0),
+        };
+        Decided {
+            decided: self.decided,
+            undecided,
+            scopes,
+            funds,
+            differences: self.differences,
         }
-        let funds = funds.into_iter().map(|(fund, fen)| Balance { fund, fen });
-        (self.decided, funds.collect(), self.differences)
     }
 }
 
-fn refused(refusal: &Refusal) -> String {
+/// Each fund's money as a book has it.
+fn balances(book: &Book) -> Vec<Balance> {
+    let mut funds: BTreeMap<FundId, BTreeMap<String, i64>> = BTreeMap::new();
+    for (account, fen) in book.money.balances() {
+        let kinds = funds.entry(account.fund().clone()).or_default();
+        let sum = kinds.entry(account.class().to_owned()).or_default();
+        *sum = sum.saturating_add(fen.get());
+    }
+    let funds = funds.into_iter();
+    let of = |(fund, fen)| Balance {
+        fund,
+        whole: true,
+        fen,
+    };
+    funds.map(of).collect()
+}
+
+pub(super) fn refused(refusal: &Refusal) -> String {
     let values: Vec<_> = refusal
         .values
         .iter()
@@ -206,7 +254,11 @@ fn refused(refusal: &Refusal) -> String {
 }
 
 /// Reports each member that the rules give otherwise. All others are taken from the entry itself.
-fn compare(ours: &Entry, theirs: &Entry, report: &mut impl FnMut(&'static str, String, String)) {
+pub(super) fn compare(
+    ours: &Entry,
+    theirs: &Entry,
+    report: &mut impl FnMut(&'static str, String, String),
+) {
     if ours == theirs {
         return;
     }

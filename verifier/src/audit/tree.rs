@@ -4,26 +4,29 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::lanes::Piece;
+use super::redacted::Redacted;
 use super::{CHECKPOINT, Difference, Files, Place, root_differs};
+use crate::book::redacted::RedactedPath;
 use crate::trail::bundle::{self, BundlePath, ENTRY_BYTES_MAX};
 use crate::trail::growth::Growth;
 use crate::trail::tile::{self, TILE_BYTES, TilePath, WIDTH_FULL};
 use crate::trail::{Flaw, HASH_BYTES, Hash, TreeSize, tree};
 
 /// The longest bundle: 256 of the longest entries, each behind its length.
-const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
+pub(super) const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
 
 /// The widths of the files that lie at one place: level (none for bundles) and number.
 type Widths = BTreeMap<(Option<u8>, u64), Vec<u16>>;
 
 pub(super) struct TreeCheck<'a, F> {
-    files: &'a mut F,
+    pub(super) files: &'a mut F,
     size: TreeSize,
     root: Hash,
     /// The bundle that is being checked.
     bundle: u64,
     differences: Vec<(u64, Difference)>,
     widths: Widths,
+    pub(super) redacted: Redacted,
     growth: Growth,
 }
 
@@ -32,6 +35,8 @@ pub(super) struct TreeCheck<'a, F> {
 pub(super) struct Checked {
     /// How many entries were in bundles.
     pub(super) entries: u64,
+    /// How many of these were there by their hash alone.
+    pub(super) withheld: u64,
     /// Each with the bundle at which it showed.
     pub(super) differences: Vec<(u64, Difference)>,
 }
@@ -62,7 +67,7 @@ impl Entries {
 
 impl<'a, F: Files> TreeCheck<'a, F> {
     pub(super) fn new(files: &'a mut F, (size, root): (TreeSize, Hash)) -> Result<Self, F::Fault> {
-        let (widths, strays) = sort_names(files.names()?);
+        let (widths, redacted, strays) = sort_names(files.names()?);
         let mut check = Self {
             files,
             size,
@@ -70,6 +75,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             bundle: 0,
             differences: Vec::new(),
             widths,
+            redacted,
             growth: Growth::empty(),
         };
         strays
@@ -80,7 +86,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
 
     /// Checks all files in the order of the entries and sends the entries on.
     pub(super) fn run(mut self, send: &mut dyn FnMut(Piece)) -> Result<Checked, F::Fault> {
-        let mut count = 0;
+        let (mut count, mut withheld) = (0, 0);
         for path in bundle::bundles_of(self.size) {
             self.bundle = path.number();
             let entries = self.bundle(path)?;
@@ -89,17 +95,27 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 let entries = vec![None];
                 send(Piece { first, entries });
                 self.give_up(path);
-                return Ok(self.checked(count));
+                return Ok(self.checked((count, withheld)));
             };
             self.compare_older_bundles(path, &leaves)?;
             for leaf in &leaves {
                 self.push(*leaf)?;
             }
+            let cut = self.redacted.stands_for(path);
+            let seen = self.seen(path, &leaves)?;
             let entries = match entries {
                 Some(entries) => {
                     self.compare_entries(path, &entries.hashes, &leaves);
                     count += u64::from(path.width());
                     entries.in_tree(&leaves)
+                }
+                None if cut => {
+                    count += u64::from(path.width());
+                    withheld += seen
+                        .iter()
+                        .map(|entry| u64::from(entry.is_none()))
+                        .sum::<u64>();
+                    seen
                 }
                 None => vec![None],
             };
@@ -107,27 +123,34 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             self.files.progress(count, self.size.get());
         }
         self.finish()?;
-        Ok(self.checked(count))
+        Ok(self.checked((count, withheld)))
     }
 
-    fn checked(self, entries: u64) -> Checked {
+    fn checked(self, (entries, withheld): (u64, u64)) -> Checked {
         Checked {
             entries,
+            withheld,
             differences: self.differences,
         }
     }
 
-    fn report(&mut self, difference: Difference) {
+    pub(super) fn report(&mut self, difference: Difference) {
         self.differences.push((self.bundle, difference));
     }
 
     /// Reads the bundle that a log of this size must have.
     fn bundle(&mut self, path: BundlePath) -> Result<Option<Entries>, F::Fault> {
         let found = self.read_bundle(path)?;
-        if found.is_none() {
+        if found.is_none() && !self.redacted.stands_for(path) {
             self.report(Difference::missing(path.to_string()));
         }
         Ok(found.flatten())
+    }
+
+    /// Whether a bundle lies there whole.
+    pub(super) fn has_bundle(&self, path: BundlePath) -> bool {
+        let widths = self.widths.get(&(None, path.number()));
+        widths.is_some_and(|widths| widths.contains(&path.width()))
     }
 
     /// Reads a bundle: `None` if there is no such file, `Some(None)` if it is no bundle.
@@ -218,12 +241,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
     fn compare_entries(&mut self, path: BundlePath, hashes: &[Hash], leaves: &[Hash]) {
         let numbered = (path.first()..).zip(hashes.iter().zip(leaves));
         for (seq, (found, leaf)) in numbered.filter(|(_, (found, leaf))| found != leaf) {
-            self.report(Difference {
-                at: Place::File(path.to_string()),
-                code: "trail.bundle",
-                expected: format!("entry {seq} with the leaf hash {leaf}, which is in the tree"),
-                found: format!("an entry with the hash {found}"),
-            });
+            self.report(other_entry(path.to_string(), seq, *leaf, *found));
         }
     }
 
@@ -297,6 +315,10 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 widths.into_iter().filter_map(name)
             })
             .collect();
+        let redacted = std::mem::take(&mut self.redacted);
+        let left = left
+            .into_iter()
+            .chain(redacted.left().map(|path| path.to_string()));
         for name in left {
             self.report(Difference::stray(name));
         }
@@ -330,6 +352,16 @@ impl<'a, F: Files> TreeCheck<'a, F> {
     }
 }
 
+/// An entry that is not the one in the tree.
+pub(super) fn other_entry(name: String, seq: u64, leaf: Hash, found: Hash) -> Difference {
+    Difference {
+        at: Place::File(name),
+        code: "trail.bundle",
+        expected: format!("entry {seq} with the leaf hash {leaf}, which is in the tree"),
+        found: format!("an entry with the hash {found}"),
+    }
+}
+
 fn name_of(level: Option<u8>, number: u64, width: u16) -> Option<String> {
     match level {
         Some(level) => TilePath::new(level, number, width).map(|path| path.to_string()),
@@ -338,8 +370,8 @@ fn name_of(level: Option<u8>, number: u64, width: u16) -> Option<String> {
 }
 
 /// Sorts the names by place; what is no path of a trail is stray.
-fn sort_names(names: Vec<String>) -> (Widths, Vec<String>) {
-    let (mut widths, mut strays) = (Widths::new(), Vec::new());
+fn sort_names(names: Vec<String>) -> (Widths, Redacted, Vec<String>) {
+    let (mut widths, mut redacted, mut strays) = (Widths::new(), Redacted::default(), Vec::new());
     for name in names {
         let place = match (TilePath::parse(&name), BundlePath::parse(&name)) {
             (Ok(path), _) => Some(((Some(path.level()), path.number()), path.width())),
@@ -349,8 +381,11 @@ fn sort_names(names: Vec<String>) -> (Widths, Vec<String>) {
         match place {
             Some((place, width)) => widths.entry(place).or_default().push(width),
             None if name == CHECKPOINT => {}
-            None => strays.push(name),
+            None => match RedactedPath::parse(&name) {
+                Ok(path) => redacted.add(path),
+                Err(_) => strays.push(name),
+            },
         }
     }
-    (widths, strays)
+    (widths, redacted, strays)
 }

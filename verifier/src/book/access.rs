@@ -3,6 +3,8 @@
 use crate::book::Book;
 use crate::book::command::{Command, Kind, Role};
 use crate::book::decide::Request;
+use crate::book::scope::Scope;
+use crate::id::ActorId;
 use crate::refusal::{Code, Refusal};
 
 /// The roles that may ask a kind of command.
@@ -21,7 +23,7 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RevokeKey => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         // What time alone does; the exchange's timers ask it.
-        K::ExpireVoucher | K::ExpireOrder | K::SealRefusals => &[Exchange],
+        K::ExpireVoucher | K::ExpireOrder | K::SealRefusals | K::SealBook => &[Exchange],
         K::IssueVoucher | K::RevokeVoucher | K::DecideCase => &[Office],
         K::PlaceOrder | K::AmendOrder | K::OpenCase | K::WithdrawCase => &[Buyer],
         K::CancelOrder | K::CloseOrder => &[Buyer, Provider, Vendor],
@@ -45,6 +47,50 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         K::PublishDataset | K::WithdrawDataset => &[Vendor],
         K::AssessDataset => &[Exchange, Office],
         K::RecallDataset => &[Exchange, Office, Vendor],
+    }
+}
+
+/// What a reader may read, beside what is public.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sight<'a> {
+    /// Everything: whoever decides, pays, or checks without a limit.
+    All,
+    /// What carries one of these scopes, or one that lies in them, and what is common.
+    Scopes(&'a [Scope]),
+    /// What concerns its own party.
+    Own,
+}
+
+/// What a credential reads in one of its roles.
+#[must_use]
+pub fn sight(book: &Book, actor: ActorId, role: Role) -> Sight<'_> {
+    match role {
+        Role::Office | Role::Finance => Sight::All,
+        Role::Regulator => match book.actors.get(&actor).map(|actor| &*actor.scopes) {
+            Some([]) => Sight::All,
+            Some(scopes) => Sight::Scopes(scopes),
+            None => Sight::Own,
+        },
+        Role::Exchange | Role::Funder | Role::Buyer | Role::Provider | Role::Vendor => Sight::Own,
+    }
+}
+
+impl Sight<'_> {
+    /// Whether what reaches these scopes is seen whatever party it concerns.
+    pub fn sees<'s>(self, scopes: impl IntoIterator<Item = &'s Scope>) -> bool {
+        match self {
+            Self::All => true,
+            Self::Scopes(own) => scopes
+                .into_iter()
+                .any(|scope| own.iter().any(|own| own.covers(scope))),
+            Self::Own => false,
+        }
+    }
+
+    /// Whether a whole scope is seen: what is asked for by its name.
+    #[must_use]
+    pub fn sees_scope(self, scope: &Scope) -> bool {
+        self.sees([scope])
     }
 }
 

@@ -95,6 +95,16 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
             seq: entry.seq,
             to: asked.to,
         }),
+        Command::SealBook(_) => seal(book, entry)?,
+    }
+    Ok(())
+}
+
+fn seal(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
+    let sealed = written(entry, entry.found.sealed.as_ref(), "sealed")?;
+    book.sealing.clone_from(&sealed.next);
+    if sealed.next.is_none() {
+        book.sealed = Some((entry.seq, entry.at));
     }
     Ok(())
 }

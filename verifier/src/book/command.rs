@@ -220,6 +220,7 @@ commands! {
     DeemAcceptance(DeemAcceptance) = "acceptance.deemed",
     RecordEvidence(RecordEvidence) = "evidence.recorded",
     SealRefusals(SealRefusals) = "refusals.sealed",
+    SealBook(SealBook) = "book.sealed",
 }
 
 #[cfg(test)]

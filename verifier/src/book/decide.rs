@@ -14,6 +14,7 @@ mod programme;
 pub(in crate::book) mod proof;
 mod receipt;
 mod refusals;
+mod seal;
 mod supply;
 mod voucher;
 
@@ -142,6 +143,7 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::DeemAcceptance(asked) => delivery::deem(&case, asked),
         Command::RecordEvidence(asked) => evidence::record(&case, asked),
         Command::SealRefusals(asked) => refusals::seal(&case, asked),
+        Command::SealBook(asked) => seal::seal(&case, asked),
     }?;
     case.entry(decision)
 }
@@ -171,6 +173,14 @@ impl Case<'_> {
 
     fn entry(&self, decision: Decision) -> Result<Entry, Refusal> {
         let mut scopes = decision.scopes;
+        // A fund's balances can be summed from what its regulator sees: whatever moves its money is in its scope, also where
+        // a programme leaves the fund's name open.
+        for (account, _) in decision.postings.legs() {
+            let fund = Scope::Fund(account.fund().clone());
+            if !scopes.contains(&fund) {
+                scopes.push(fund);
+            }
+        }
         scopes.sort();
         scopes.dedup();
         let count = |scope: Scope| {

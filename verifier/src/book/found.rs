@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::book::scope::Scope;
 use crate::id::{
     ActorId, BatchId, CaseId, DatasetId, OfferId, OrderId, PartyId, ProgrammeId, SiteId, VoucherId,
 };
@@ -27,6 +28,17 @@ pub struct Proven {
     pub order: OrderId,
     /// What it has earned.
     pub stated: Stated,
+}
+
+/// How many entries each scope had before the entry that says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sealed {
+    /// Each scope that has any, in their order.
+    pub counts: Vec<(Scope, u64)>,
+    /// The last scope of this entry, where others are behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Scope>,
 }
 
 macro_rules! found {
@@ -101,4 +113,6 @@ found! {
     clawed_back: ClawedBack,
     /// A debt after cash or a write-off.
     repaid: Repaid,
+    /// How many entries each scope has.
+    sealed: Sealed,
 }

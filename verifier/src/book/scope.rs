@@ -4,6 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
 
 use crate::id::{FundId, NotAnId};
+use crate::refusal::{Code, Refusal};
 use crate::region::Region;
 
 /// A scope with a gapless count of its entries.
@@ -28,6 +29,33 @@ impl fmt::Display for Scope {
 }
 
 impl Scope {
+    /// Whether whoever is limited to this scope sees an entry of `other`: a region holds the places that lie in it, and what is
+    /// common is everybody's.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (_, Self::Common) => true,
+            (Self::Fund(own), Self::Fund(fund)) => own == fund,
+            (Self::Region(own), Self::Region(region)) => region.lies_in(*own),
+            (Self::Common, Self::Fund(_) | Self::Region(_))
+            | (Self::Fund(_), Self::Region(_))
+            | (Self::Region(_), Self::Fund(_)) => false,
+        }
+    }
+
+    /// The scopes of a stored entry with their numbers: nothing else of it is read.
+    /// # Errors
+    /// `entry.spelling` for bytes that are no entry.
+    pub fn of_entry(bytes: &[u8]) -> Result<Vec<(Self, u64)>, Refusal> {
+        #[derive(Deserialize)]
+        struct Scoped {
+            scopes: Vec<(Scope, u64)>,
+        }
+        let read: Result<Scoped, _> = serde_json::from_slice(bytes);
+        read.map(|entry| entry.scopes)
+            .map_err(|fault| Refusal::new(Code::EntrySpelling, format!("not an entry: {fault}")))
+    }
+
     /// Reads `common`, `fund/…` or `region/…`.
     /// # Errors
     /// [`NotAnId`].
@@ -53,5 +81,41 @@ impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_covers_the_places_in_it_a_fund_itself_and_all_what_is_common() {
+        let scope = |text: &str| Scope::parse(text).unwrap();
+        let covers = |own: &str, other: &str| scope(own).covers(&scope(other));
+        for own in ["common", "fund/sh-2025", "region/310000"] {
+            assert!(covers(own, "common"));
+            assert!(covers(own, own));
+        }
+        assert!(covers("region/310000", "region/310115"));
+        assert!(!covers("region/310115", "region/310000"));
+        assert!(!covers("region/310000", "region/330100"));
+        assert!(!covers("region/310000", "fund/sh-2025"));
+        assert!(!covers("fund/sh-2025", "fund/sh-2026"));
+        assert!(!covers("fund/sh-2025", "region/310000"));
+        assert!(!covers("common", "fund/sh-2025"));
+    }
+
+    #[test]
+    fn the_scopes_of_an_entry_are_read_without_the_rest_of_it() {
+        let scopes =
+            Scope::of_entry(br#"{"v":1,"scopes":[["common",7],["fund/a-1",0]],"asked":{}}"#);
+        let texts: Vec<_> = scopes
+            .unwrap()
+            .iter()
+            .map(|(scope, n)| format!("{scope} {n}"))
+            .collect();
+        assert_eq!(texts, ["common 7", "fund/a-1 0"]);
+        assert!(Scope::of_entry(b"").is_err());
+        assert!(Scope::of_entry(br#"{"scopes":[["city/x",0]]}"#).is_err());
     }
 }

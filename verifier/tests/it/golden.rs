@@ -3,6 +3,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a golden trail lies on disk")]
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,6 +63,18 @@ pub(crate) fn entries() -> Vec<Entry> {
         }
     }
     entries
+}
+
+/// Whom to trust, and every file of the golden trail.
+pub(crate) fn files() -> (String, BTreeMap<String, Vec<u8>>) {
+    let policy = fs::read_to_string(Path::new(ROOT).join("policy.txt")).unwrap();
+    let mut folder = Folder(Path::new(ROOT).join("trail"));
+    let Ok(names) = folder.names();
+    let files = names.into_iter().map(|name| {
+        let Ok(bytes) = folder.read(&name, 0);
+        (name, bytes.unwrap())
+    });
+    (policy, files.collect())
 }
 
 fn width(name: &str) -> u16 {

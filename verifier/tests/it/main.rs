@@ -8,5 +8,6 @@ mod laws;
 mod promise;
 mod refusals;
 mod scenarios;
+mod scoped;
 mod story;
 mod witness;

@@ -134,6 +134,7 @@ impl Story {
         let register = Command::RegisterActor(RegisterActor {
             party,
             roles: vec![role],
+            scopes: None,
         });
         let registered = self.next(self.exchange, register).unwrap();
         self.append(&registered);

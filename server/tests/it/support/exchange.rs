@@ -50,6 +50,14 @@ impl Exchange {
         exchange
     }
 
+    /// An exchange that states its scopes' counts at each stop.
+    pub(crate) fn with_seals(database: &Database) -> Self {
+        let mut exchange = Self::start(database);
+        exchange.asked.seal_hours = Some(24);
+        exchange.restart();
+        exchange
+    }
+
     fn opened(database: &Database, timers_ms: u64, now: Timestamp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let asked = Asked {
@@ -59,6 +67,8 @@ impl Exchange {
             origin: Some("exchange.test/quan".to_owned()),
             publish_ms: Some(10),
             timers_ms: Some(timers_ms),
+            // An entry at each stop would be in the way of tests that count them.
+            seal_hours: Some(0),
             threads: Some(1),
             ..Asked::default()
         };
@@ -217,6 +227,11 @@ impl Client {
             headers: response.headers().clone(),
             bytes: response.body_mut().read_to_vec().unwrap(),
         }
+    }
+
+    /// The key itself: a client of a server that was started anew has another address.
+    pub(crate) fn token(&self) -> String {
+        self.token.clone().unwrap()
     }
 
     /// Asks with a fresh idempotency key.

@@ -103,6 +103,7 @@ impl Client {
             Command::RegisterActor(RegisterActor {
                 party,
                 roles: vec![Role::Funder],
+                scopes: None,
             })
         };
         let appropriate = |fen| {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use verifier::audit::Files;
+use verifier::book::redacted::RedactedPath;
 use verifier::trail::bundle::{self, BundlePath};
 
 /// Something that could not be read: the answer is then "could not check", never "agree".
@@ -67,28 +68,34 @@ impl Folder {
         Ok(folder)
     }
 
-    /// Hands over every entry that lies in the folder, in order, unchecked: of each place the widest bundle.
+    /// Hands over every entry that lies in the folder, in order, unchecked: of each place the widest bundles. What those of a
+    /// scope withhold is passed over.
     pub(crate) fn entries(&mut self, mut take: impl FnMut(u64, &[u8])) -> Result<(), Unreadable> {
-        let paths = self
-            .files
-            .iter()
-            .filter_map(|name| BundlePath::parse(name).ok());
-        let widest: BTreeMap<u64, BundlePath> = paths.map(|path| (path.number(), path)).fold(
-            BTreeMap::new(),
-            |mut widest, (number, path)| {
-                let kept = widest.entry(number).or_insert(path);
-                *kept = (*kept).max(path);
-                widest
-            },
-        );
-        for path in widest.into_values() {
-            let bytes = self
-                .read(&path.to_string(), usize::MAX)?
-                .unwrap_or_default();
-            let entries = bundle::decode(&bytes, path.width()).unwrap_or_default();
-            (path.first()..)
-                .zip(entries)
-                .for_each(|(seq, entry)| take(seq, entry));
+        let mut widest: BTreeMap<u64, (BundlePath, Vec<String>)> = BTreeMap::new();
+        for name in &self.files {
+            let whole = BundlePath::parse(name).ok();
+            let redacted = || RedactedPath::parse(name).ok().map(|path| path.bundle);
+            let Some(path) = whole.or_else(redacted) else {
+                continue;
+            };
+            let kept = widest.entry(path.number()).or_insert((path, Vec::new()));
+            if path > kept.0 {
+                *kept = (path, Vec::new());
+            }
+            if path == kept.0 {
+                kept.1.push(name.clone());
+            }
+        }
+        for (path, names) in widest.into_values() {
+            let mut entries: BTreeMap<u64, Vec<u8>> = BTreeMap::new();
+            for name in names {
+                let bytes = self.read(&name, usize::MAX)?.unwrap_or_default();
+                let decoded = bundle::decode(&bytes, path.width()).unwrap_or_default();
+                let numbered = (path.first()..).zip(decoded);
+                let here = numbered.filter(|(_, entry)| !entry.is_empty());
+                entries.extend(here.map(|(seq, entry)| (seq, entry.to_vec())));
+            }
+            entries.iter().for_each(|(seq, entry)| take(*seq, entry));
         }
         Ok(())
     }

@@ -17,6 +17,7 @@ use std::process::ExitCode;
 
 use folder::{Folder, Unreadable};
 use verifier::audit::{self, Depth, Verdict};
+use verifier::book::scope::Scope;
 use verifier::trail::policy::{POLICY_BYTES_MAX, Policy};
 use verifier::trail::proof::{PROOF_BYTES_MAX, Proof};
 
@@ -45,6 +46,10 @@ enum Command {
         /// Checks files, hashes and signatures only, of whatever log.
         #[arg(long)]
         trail_only: bool,
+        /// Declares that only these scopes are seen, e.g. fund/sh-2025 or region/310000, beside what is common; may be repeated.
+        /// Undeclared, what is withheld makes the answer `withheld`, exit code 1.
+        #[arg(long, value_parser = scope, conflicts_with = "trail_only")]
+        scope: Vec<Scope>,
     },
     /// Checks one signed receipt: a compact JWS in a file.
     Receipt {
@@ -104,7 +109,8 @@ fn main() -> ExitCode {
             folder,
             policy,
             trail_only,
-        } => check_trail(&folder, &policy, trail_only, json),
+            scope,
+        } => check_trail(&folder, &policy, (trail_only, &scope), json),
         Command::Receipt { file, key, trail } => {
             receipt::check(&file, key.as_deref(), trail.as_deref(), json)
         }
@@ -126,6 +132,10 @@ fn main() -> ExitCode {
     }
 }
 
+fn scope(text: &str) -> Result<Scope, String> {
+    Scope::parse(text).map_err(|fault| fault.to_string())
+}
+
 fn read_policy(file: &Path) -> Result<Policy, NotChecked> {
     let bytes = folder::read(file, POLICY_BYTES_MAX)?;
     Policy::parse(&bytes)
@@ -135,7 +145,7 @@ fn read_policy(file: &Path) -> Result<Policy, NotChecked> {
 fn check_trail(
     folder: &Path,
     policy: &Path,
-    trail_only: bool,
+    (trail_only, scopes): (bool, &[Scope]),
     json: bool,
 ) -> Result<Answer, NotChecked> {
     let policy = read_policy(policy)?;
@@ -145,7 +155,7 @@ fn check_trail(
     } else {
         Depth::Decisions
     };
-    let report = audit::audit(&mut folder, &policy, depth)?;
+    let report = audit::audit_scopes(&mut folder, &policy, depth, scopes)?;
     Ok(Answer {
         agrees: report.verdict == Verdict::Agree,
         page: print::report(&report, json),

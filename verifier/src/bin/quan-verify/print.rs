@@ -5,7 +5,7 @@ use serde_json::json;
 use std::fmt::Write as _;
 
 use crate::explain;
-use verifier::audit::{Balance, Report, Verdict};
+use verifier::audit::{Balance, Report, ScopeSeen, Verdict};
 use verifier::trail::Flaw;
 use verifier::trail::policy::VerifiedCheckpoint;
 use verifier::trail::proof::Proof;
@@ -18,6 +18,7 @@ pub(crate) fn report(report: &Report, json: bool) -> String {
     let mut page = String::new();
     let verdict = match report.verdict {
         Verdict::Agree => "agree",
+        Verdict::Withheld => "withheld",
         Verdict::Differ => "differ",
     };
     let origin = report.origin.as_deref().unwrap_or("an unknown log");
@@ -31,10 +32,19 @@ pub(crate) fn report(report: &Report, json: bool) -> String {
     if let Some(root) = &report.root {
         let _ = writeln!(page, "  root  {root}");
     }
+    let is_cut = report.withheld > 0;
+    if is_cut {
+        let _ = writeln!(
+            page,
+            "  withheld  {} entries, of which the tree has the hash; {} of those here rest on them and were not decided again",
+            report.withheld, report.undecided
+        );
+    }
+    report.scopes.iter().for_each(|seen| scope(&mut page, seen));
     report
         .funds
         .iter()
-        .for_each(|fund| balance(&mut page, fund));
+        .for_each(|fund| balance(&mut page, fund, is_cut));
     for difference in &report.differences {
         let _ = writeln!(
             page,
@@ -48,12 +58,25 @@ pub(crate) fn report(report: &Report, json: bool) -> String {
     page
 }
 
-fn balance(page: &mut String, balance: &Balance) {
+fn scope(page: &mut String, seen: &ScopeSeen) {
+    let sealed = match (seen.sealed, seen.sealed_at) {
+        (Some(count), Some(at)) => format!("entry {at} states {count} before it"),
+        _ => "no entry states how many there are".to_owned(),
+    };
+    let _ = writeln!(page, "  scope {}  {} seen, {sealed}", seen.scope, seen.seen);
+}
+
+fn balance(page: &mut String, balance: &Balance, is_cut: bool) {
+    let basis = match (is_cut, balance.whole) {
+        (false, _) => "",
+        (true, true) => "  (recomputed from the entries of this scope)",
+        (true, false) => "  (of a part of its entries only)",
+    };
     let held = balance.fen.iter().filter(|(_, fen)| **fen != 0);
     let held: Vec<_> = held
         .map(|(kind, fen)| format!("{kind} {}", explain::yuan(*fen)))
         .collect();
-    let _ = writeln!(page, "  fund {}  {}", balance.fund, held.join(" · "));
+    let _ = writeln!(page, "  fund {}  {}{basis}", balance.fund, held.join(" · "));
 }
 
 /// The outcome of checking a proof; the entry is in it only if the proof holds.

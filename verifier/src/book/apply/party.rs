@@ -57,6 +57,7 @@ pub(super) fn open_exchange(
         Actor {
             party,
             roles,
+            scopes: Vec::new(),
             removed: false,
         },
     );
@@ -105,6 +106,7 @@ pub(super) fn register_actor(
     let state = Actor {
         party: asked.party,
         roles: asked.roles.clone(),
+        scopes: asked.scopes.clone().unwrap_or_default(),
         removed: false,
     };
     book.actors.insert(actor, state);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Role;
+use crate::book::scope::Scope;
 use crate::book::state::fact::Subject;
 use crate::fact::{FactName, FactValue};
 use crate::id::{ActorId, DocumentDigest, PartyId, Sha256Hash};
@@ -61,6 +62,9 @@ payload! {
         party: PartyId,
         /// As what; each a role of the party.
         roles: Vec<Role>,
+        /// To which funds and regions a regulator is limited; without it, it sees everything.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        scopes: Option<Vec<Scope>>,
     }
     /// Removes a credential.
     RemoveActor {
@@ -118,6 +122,12 @@ payload! {
         subject: Subject,
         /// Which fact.
         name: FactName,
+    }
+    /// States how many entries each scope has, so that whoever sees one scope knows that none was kept from it.
+    SealBook {
+        /// The scopes behind this one in their order; all from the first if absent. One entry states at most 200.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Scope>,
     }
     /// A public key (RFC 8037 §2).
     Jwk {

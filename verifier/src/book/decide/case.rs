@@ -6,6 +6,7 @@ use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
 use crate::book::issuing::{self, Wish};
 use crate::book::matter::{self, About};
+use crate::book::reach;
 use crate::book::state::case::{self, Progress};
 use crate::id::{CaseId, OrderId, ProgrammeId};
 use crate::money::Fen;
@@ -30,10 +31,7 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusa
                 ));
             }
             let wish = wish((case.request.by, case.env.at), &asked.subject, programme);
-            (
-                Some(preview(case, rules, &wish)?),
-                case.programme_scopes(rules),
-            )
+            (Some(preview(case, rules, &wish)?), reach::programme(rules))
         }
         CaseSubject::Redemption { order, claim } => {
             let order = case.book.money.order(*order)?;
@@ -44,7 +42,10 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusa
                 ));
             }
             let claim = order.claim(*claim)?;
-            (None, case.pinned_scopes(&claim.programme, claim.version)?)
+            (
+                None,
+                case.book.pinned_scopes(&claim.programme, claim.version)?,
+            )
         }
     };
     let found = Found {
@@ -104,7 +105,7 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
             ));
         }
         (_, false) => Decision {
-            scopes: scopes_of(case, state)?,
+            scopes: case.book.case_scopes(state)?,
             ..Decision::default()
         },
         (CaseSubject::Application { .. }, true) => {
@@ -125,7 +126,7 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
                 stated: Some(outcome.found),
                 ..Found::default()
             };
-            let scopes = scopes_of(case, state)?;
+            let scopes = case.book.case_scopes(state)?;
             Decision {
                 found,
                 postings: outcome.postings,
@@ -168,7 +169,7 @@ pub(super) fn withdraw(case: &Case<'_>, asked: &WithdrawCase) -> Result<Decision
         ));
     }
     Ok(Decision {
-        scopes: scopes_of(case, state)?,
+        scopes: case.book.case_scopes(state)?,
         ..Decision::default()
     })
 }
@@ -195,25 +196,6 @@ fn programme_of(case: &Case<'_>, state: &case::Case) -> Result<ProgrammeId, Refu
             .claim(*claim)?
             .programme
             .clone()),
-    }
-}
-
-fn scopes_of(
-    case: &Case<'_>,
-    state: &case::Case,
-) -> Result<Vec<crate::book::scope::Scope>, Refusal> {
-    match &state.subject {
-        CaseSubject::Application { programme, .. } => {
-            let enactment = case.book.programme(programme)?;
-            let rules = enactment.current().map(|(_, version)| &version.programme);
-            Ok(rules
-                .map(|rules| case.programme_scopes(rules))
-                .unwrap_or_default())
-        }
-        CaseSubject::Redemption { order, claim } => {
-            let claim = case.book.money.order(*order)?.claim(*claim)?;
-            case.pinned_scopes(&claim.programme, claim.version)
-        }
     }
 }
 

@@ -223,7 +223,7 @@ fn said(case: &Case<'_>, order: OrderId) -> Result<Decision, Refusal> {
             order: Some(order),
             ..Found::default()
         },
-        scopes: case.order_scopes(order)?,
+        scopes: case.book.order_scopes(order)?,
         ..Decision::default()
     })
 }

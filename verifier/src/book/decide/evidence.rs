@@ -41,7 +41,7 @@ pub(super) fn record(case: &Case<'_>, asked: &RecordEvidence) -> Result<Decision
         },
         postings: outcome.postings,
         counters: outcome.counters,
-        scopes: case.order_scopes(asked.order)?,
+        scopes: case.book.order_scopes(asked.order)?,
     })
 }
 

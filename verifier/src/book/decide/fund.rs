@@ -3,11 +3,10 @@
 use crate::book::command::{AppropriateFund, LapseFund, OpenFund};
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::scope::Scope;
+use crate::book::reach;
 use crate::book::state::fund::Fund;
 use crate::id::FundId;
 use crate::refusal::{Code, Refusal};
-use crate::region::Region;
 use crate::settlement::Outcome;
 use crate::settlement::fund::{FundMove, FundMoved};
 
@@ -35,7 +34,7 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenFund) -> Result<Decision, Refusa
         ));
     }
     Ok(Decision {
-        scopes: case.fund_scopes(&asked.fund, asked.region),
+        scopes: reach::fund(&asked.fund, asked.region),
         ..Decision::default()
     })
 }
@@ -61,7 +60,7 @@ pub(super) fn lapse(case: &Case<'_>, asked: &LapseFund) -> Result<Decision, Refu
 }
 
 fn moved(case: &Case<'_>, fund: &FundId, outcome: Outcome<FundMoved>) -> Result<Decision, Refusal> {
-    let scopes = case.fund_scopes(fund, case.book.fund(fund)?.region);
+    let scopes = case.book.fund_scopes(fund)?;
     let found = Found {
         fund_moved: Some(outcome.found),
         ..Found::default()
@@ -82,13 +81,4 @@ fn check_owner(case: &Case<'_>, fund: &FundId) -> Result<(), Refusal> {
         Code::FundFunder,
         "only its funder moves a fund's appropriation",
     ))
-}
-
-impl Case<'_> {
-    /// A fund and the region whose regulator sees it.
-    pub(super) fn fund_scopes(&self, fund: &FundId, region: Option<Region>) -> Vec<Scope> {
-        let mut scopes = vec![Scope::Fund(fund.clone())];
-        scopes.extend(region.map(Scope::Region));
-        scopes
-    }
 }

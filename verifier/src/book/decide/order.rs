@@ -6,6 +6,7 @@ use crate::book::found::Found;
 use crate::book::issuing;
 use crate::book::matter::About;
 use crate::book::ordering::{self, Backing, Goodslist};
+use crate::book::reach;
 use crate::book::scope::Scope;
 use crate::book::state::order::{Order, Standing};
 use crate::id::OrderId;
@@ -88,8 +89,7 @@ impl Judged {
         self.trace.extend(trace);
         let unique = ordering::unique(case.book, backing, buyer, asked.contract.as_ref())?;
         self.counters.extend(unique);
-        self.scopes
-            .extend(case.programme_scopes(&backing.programme));
+        self.scopes.extend(reach::programme(&backing.programme));
         Ok(())
     }
 }
@@ -170,7 +170,7 @@ pub(super) fn amend(case: &Case<'_>, asked: &AmendOrder) -> Result<Decision, Ref
         stated: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.order_scopes(asked.order)?;
+    let scopes = case.book.order_scopes(asked.order)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -243,7 +243,7 @@ fn end(case: &Case<'_>, id: OrderId) -> Result<Decision, Refusal> {
         closed: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.order_scopes(id)?;
+    let scopes = case.book.order_scopes(id)?;
     Ok(Decision {
         found,
         postings: outcome.postings,

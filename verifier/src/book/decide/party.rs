@@ -5,12 +5,16 @@ use crate::book::command::{
 };
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
+use crate::book::scope::Scope;
 use crate::id::{ActorId, PartyId};
 use crate::refusal::{Code, Refusal};
 use crate::signature::PublicKey;
 
 /// The longest origin (TRAIL A10: the ML-DSA form caps it there).
 const ORIGIN_BYTES_MAX: usize = 255;
+
+/// The most scopes that one credential is limited to.
+const LIMIT_MAX: usize = 64;
 
 /// Entry 0: the exchange's own party and first credential are drawn here.
 pub(super) fn open_exchange(case: &Case<'_>, asked: &OpenExchange) -> Result<Decision, Refusal> {
@@ -100,6 +104,9 @@ pub(super) fn suspend(case: &Case<'_>, asked: &SuspendParty) -> Result<Decision,
 /// Registers a credential in some of its party's roles.
 pub(super) fn register_actor(case: &Case<'_>, asked: &RegisterActor) -> Result<Decision, Refusal> {
     distinct_roles(&asked.roles)?;
+    if let Some(scopes) = &asked.scopes {
+        check_limit(&asked.roles, scopes)?;
+    }
     let party = case.book.party(asked.party)?;
     if let Some(role) = asked.roles.iter().find(|role| !party.roles.contains(role)) {
         return Err(Refusal::new(
@@ -135,6 +142,26 @@ pub(super) fn remove_actor(case: &Case<'_>, asked: &RemoveActor) -> Result<Decis
         ));
     }
     Ok(Decision::common(Found::default()))
+}
+
+/// Only a regulator is limited, by a credential that is nothing else: another role of it would see past the limit.
+fn check_limit(roles: &[Role], scopes: &[Scope]) -> Result<(), Refusal> {
+    if roles != [Role::Regulator] {
+        return Err(Refusal::new(
+            Code::AccessScope,
+            "only a credential of the role regulator alone is limited to scopes",
+        ));
+    }
+    let rises = scopes.is_sorted_by(|one, next| one < next);
+    if scopes.is_empty() || scopes.len() > LIMIT_MAX || !rises {
+        return Err(Refusal::new(
+            Code::RequestMalformed,
+            format!(
+                "name 1 to {LIMIT_MAX} scopes, sorted, each once, e.g. fund/sh-2025 or region/310000"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 fn distinct_roles(roles: &[Role]) -> Result<(), Refusal> {

@@ -58,7 +58,7 @@ pub(super) fn instruct(case: &Case<'_>, asked: &InstructPayout) -> Result<Decisi
         fund: Some(asked.fund.clone()),
     };
     let outcome = case.book.money.instruct(case.env.at, &ask)?;
-    let scopes = case.fund_scopes_of(&asked.fund)?;
+    let scopes = case.book.fund_scopes(&asked.fund)?;
     let found = Found {
         batch: Some(batch),
         instructed: Some(outcome.found),
@@ -80,7 +80,7 @@ pub(super) fn execute(case: &Case<'_>, asked: &ExecutePayout) -> Result<Decision
         executed: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.fund_scopes_of(&fund)?;
+    let scopes = case.book.fund_scopes(&fund)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -97,7 +97,7 @@ pub(super) fn give_back(case: &Case<'_>, asked: &ReturnPayout) -> Result<Decisio
         returned: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.fund_scopes_of(&fund)?;
+    let scopes = case.book.fund_scopes(&fund)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -136,7 +136,7 @@ pub(super) fn claw_back(case: &Case<'_>, asked: &MakeClawback) -> Result<Decisio
         clawed_back: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.order_scopes(asked.order)?;
+    let scopes = case.book.order_scopes(asked.order)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -184,7 +184,7 @@ fn repaid(case: &Case<'_>, fund: &FundId, outcome: Outcome<Repaid>) -> Result<De
         repaid: Some(outcome.found),
         ..Found::default()
     };
-    let scopes = case.fund_scopes_of(fund)?;
+    let scopes = case.book.fund_scopes(fund)?;
     Ok(Decision {
         found,
         postings: outcome.postings,
@@ -264,30 +264,16 @@ fn own_batch(case: &Case<'_>, batch: BatchId) -> Result<FundId, Refusal> {
 }
 
 impl Case<'_> {
-    /// The fund and its region.
-    fn fund_scopes_of(&self, fund: &FundId) -> Result<Vec<Scope>, Refusal> {
-        Ok(self.fund_scopes(fund, self.book.fund(fund)?.region))
-    }
-
     /// Every fund that postings reach; a statement may reach none.
     fn posted_scopes(&self, postings: &crate::ledger::Postings) -> Vec<Scope> {
         let funds = postings.legs().iter().map(|(account, _)| account.fund());
         let mut scopes: Vec<Scope> = funds
-            .filter_map(|fund| self.fund_scopes_of(fund).ok())
+            .filter_map(|fund| self.book.fund_scopes(fund).ok())
             .flatten()
             .collect();
         if scopes.is_empty() {
             scopes.push(Scope::Common);
         }
         scopes
-    }
-
-    /// Who sees what happens to an order: the funds and regions of its programmes.
-    pub(super) fn order_scopes(&self, order: crate::id::OrderId) -> Result<Vec<Scope>, Refusal> {
-        let mut scopes = Vec::new();
-        for claim in &self.book.money.order(order)?.claims {
-            scopes.extend(self.pinned_scopes(&claim.programme, claim.version)?);
-        }
-        Ok(scopes)
     }
 }

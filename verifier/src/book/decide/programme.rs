@@ -5,7 +5,7 @@ use crate::book::command::{
 };
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
-use crate::book::scope::Scope;
+use crate::book::reach;
 use crate::book::state::programme::Enactment;
 use crate::id::{DocumentDigest, ProgrammeId};
 use crate::programme::schema::{FundName, Status};
@@ -30,7 +30,7 @@ pub(super) fn enact(case: &Case<'_>, asked: &EnactProgramme) -> Result<Decision,
     };
     Ok(Decision {
         found,
-        scopes: case.programme_scopes(&programme),
+        scopes: reach::programme(&programme),
         ..Decision::default()
     })
 }
@@ -56,7 +56,7 @@ pub(super) fn amend(case: &Case<'_>, asked: &AmendProgramme) -> Result<Decision,
     };
     Ok(Decision {
         found,
-        scopes: case.programme_scopes(&programme),
+        scopes: reach::programme(&programme),
         ..Decision::default()
     })
 }
@@ -72,7 +72,7 @@ pub(super) fn close(case: &Case<'_>, asked: &CloseProgramme) -> Result<Decision,
     }
     let programme = own.current().map(|(_, version)| &version.programme);
     let scopes = programme
-        .map(|programme| case.programme_scopes(programme))
+        .map(|programme| reach::programme(programme))
         .unwrap_or_default();
     Ok(Decision {
         scopes,
@@ -244,25 +244,5 @@ impl Case<'_> {
                     "the programme is closed to new vouchers and orders",
                 )
             })
-    }
-
-    /// Who sees what happens under the version that a voucher or claim pins.
-    pub(super) fn pinned_scopes(
-        &self,
-        id: &ProgrammeId,
-        place: usize,
-    ) -> Result<Vec<Scope>, Refusal> {
-        Ok(self.programme_scopes(&*self.book.pinned(id, place)?))
-    }
-
-    /// Who sees what happens under a programme.
-    pub(super) fn programme_scopes(&self, programme: &Programme) -> Vec<Scope> {
-        let funds = programme
-            .funds
-            .iter()
-            .filter_map(|fund| resolved(&fund.id).ok());
-        let mut scopes: Vec<Scope> = funds.map(Scope::Fund).collect();
-        scopes.extend(programme.header.region.map(Scope::Region));
-        scopes
     }
 }

@@ -46,7 +46,7 @@ pub(super) fn prove(
         decision.postings = Postings::sum(legs)
             .map_err(|fault| Refusal::new(Code::AmountOverflow, fault.to_string()))?;
         merge_counters(&mut decision.counters, outcome.counters);
-        decision.scopes.extend(case.order_scopes(order)?);
+        decision.scopes.extend(case.book.order_scopes(order)?);
         proven.push(Proven {
             order,
             stated: outcome.found,

@@ -98,7 +98,7 @@ fn usage(case: &Case<'_>, jws: &Signed, claims: &ComputeUsage) -> Result<Decisio
         },
         postings: outcome.postings,
         counters: outcome.counters,
-        scopes: case.order_scopes(link.sub)?,
+        scopes: case.book.order_scopes(link.sub)?,
     };
     merge_counters(&mut decision.counters, use_of.counters(segment, &new));
     proof::prove(case, (claims, order.buyer), &mut decision)?;

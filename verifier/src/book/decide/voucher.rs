@@ -5,6 +5,7 @@ use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
 use crate::book::issuing::{self, Issuing, Wish};
 use crate::book::matter::About;
+use crate::book::reach;
 use crate::id::VoucherId;
 use crate::money::Fen;
 use crate::programme::schema::{Issue as IssueBy, Programme};
@@ -49,8 +50,7 @@ fn end(case: &Case<'_>, voucher: VoucherId, cause: VoucherEnd) -> Result<Decisio
         .book
         .money
         .end_voucher(case.env.at, &EndVoucher { voucher, cause })?;
-    let state = case.book.money.voucher(voucher)?;
-    let scopes = case.pinned_scopes(&state.programme, state.version)?;
+    let scopes = case.book.voucher_scopes(voucher)?;
     let found = Found {
         ended: Some(outcome.found),
         ..Found::default()
@@ -98,7 +98,7 @@ impl Case<'_> {
             issued: Some(outcome.found),
             ..Found::default()
         };
-        let scopes = self.programme_scopes(programme);
+        let scopes = reach::programme(programme);
         Ok(Decision {
             found,
             postings: outcome.postings,

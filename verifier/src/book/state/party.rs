@@ -1,6 +1,7 @@
 //! Parties and their credentials.
 
 use crate::book::command::Role;
+use crate::book::scope::Scope;
 use crate::id::{PartyId, Sha256Hash};
 
 /// A legal person on the exchange; its name is a commitment, the opening lies elsewhere and can be erased.
@@ -23,6 +24,8 @@ pub struct Actor {
     pub party: PartyId,
     /// As what.
     pub roles: Vec<Role>,
+    /// What a regulator is limited to; empty where it sees everything.
+    pub scopes: Vec<Scope>,
     /// Whether it was removed.
     pub removed: bool,
 }

@@ -341,6 +341,7 @@ impl World {
         let register = Command::RegisterActor(RegisterActor {
             party,
             roles: vec![role],
+            scopes: None,
         });
         let entry = self.ask(self.exchange, register).unwrap();
         (party, entry.found.actor.unwrap())

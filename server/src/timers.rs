@@ -109,7 +109,8 @@ fn requests(book: &Book, now: Timestamp, seal_every: Option<Duration>) -> Vec<Re
     let due = due(book, at).into_iter();
     due.chain(seal.map(Command::SealBook))
         .take(BATCH_MAX)
-        .filter_map(|command| request(book, command)).collect()
+        .filter_map(|command| request(book, command))
+        .collect()
 }
 
 fn request(book: &Book, command: Command) -> Option<Request> {

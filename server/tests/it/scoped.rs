@@ -34,7 +34,10 @@ fn open(database: &Database) -> Market {
 fn regulator(exchange: &Exchange, scopes: &[&str]) -> Client {
     let operator = exchange.operator();
     let name = "A".repeat(43);
-    let admitted = operator.done("/v1/parties", &json!({ "roles": ["regulator"], "name": name }));
+    let admitted = operator.done(
+        "/v1/parties",
+        &json!({ "roles": ["regulator"], "name": name }),
+    );
     let mut register = json!({ "party": admitted["found"]["party"], "roles": ["regulator"] });
     if !scopes.is_empty() {
         register["scopes"] = json!(scopes);
@@ -54,7 +57,11 @@ fn newest(all: &Client, kind: &str) -> u64 {
     let path = format!("/v1/entries?kind={kind}&limit=1000");
     let found = all.get_with(&path, &[("quan-min-seq", &as_of.to_string())]);
     let items = found.body["items"].as_array().unwrap().clone();
-    items.iter().map(|item| item["seq"].as_u64().unwrap()).max().unwrap()
+    items
+        .iter()
+        .map(|item| item["seq"].as_u64().unwrap())
+        .max()
+        .unwrap()
 }
 
 fn a_limited_regulator_reads_its_own_scopes_over_every_route(database: &Database) {
@@ -83,7 +90,11 @@ fn a_limited_regulator_reads_its_own_scopes_over_every_route(database: &Database
     for (path, of_city, of_pudong) in cells {
         assert_eq!(all.get(&path).status, 200, "{path}");
         for (client, reads) in [(&city, of_city), (&pudong, of_pudong)] {
-            let expected = if reads { (200, String::new()) } else { (403, "access.scope".to_owned()) };
+            let expected = if reads {
+                (200, String::new())
+            } else {
+                (403, "access.scope".to_owned())
+            };
             assert_eq!(code(client, &path), expected, "{path}");
         }
     }
@@ -120,13 +131,19 @@ fn lists_keep_to_the_scopes_and_go_on_behind_what_is_hidden(database: &Database)
     };
     for (client, orders, opened) in [(&city, 1, "w13-city"), (&pudong, 0, "pd-2026")] {
         assert_eq!(listed(client, "/v1/orders?limit=2").len(), orders);
-        assert_eq!(listed(client, &format!("/v1/orders?party={}", market.buyer.party)).len(), orders);
+        assert_eq!(
+            listed(client, &format!("/v1/orders?party={}", market.buyer.party)).len(),
+            orders
+        );
         assert_eq!(listed(client, "/v1/vouchers?limit=2").len(), 0);
         assert_eq!(listed(client, "/v1/cases?limit=2").len(), 0);
         let entries = listed(client, "/v1/entries?limit=3");
         // Each is one that may be read.
         for entry in &entries {
-            assert_eq!(client.get(&format!("/v1/entries/{}", entry["seq"])).status, 200);
+            assert_eq!(
+                client.get(&format!("/v1/entries/{}", entry["seq"])).status,
+                200
+            );
         }
         let funds = listed(client, "/v1/entries?kind=fund.opened&limit=1");
         assert_eq!(funds.len(), 1);
@@ -144,31 +161,66 @@ fn each_key_gets_the_bundles_of_its_scopes_and_no_others(database: &Database) {
         &["fund/pd-2026", "fund/w13-city"],
         &["region/310000"],
     ];
-    let actors: Vec<Client> = limits.iter().map(|scopes| regulator(&market.exchange, scopes)).collect();
+    let actors: Vec<Client> = limits
+        .iter()
+        .map(|scopes| regulator(&market.exchange, scopes))
+        .collect();
     let tokens: Vec<String> = actors.iter().map(Client::token).collect();
     market.exchange.restart();
     let exchange = &market.exchange;
-    let keys: Vec<Client> = tokens.iter().map(|token| exchange.client(Some(token))).collect();
+    let keys: Vec<Client> = tokens
+        .iter()
+        .map(|token| exchange.client(Some(token)))
+        .collect();
     let size = size(exchange);
     let place = format!("000.p/{size}");
     // Path, and which of the keys read it.
     let cells = [
-        (format!("/tile/entries/{place}"), [true, false, false, false]),
-        (format!("/redacted/common/{place}"), [true, true, true, true]),
-        (format!("/redacted/fund/w13-city/{place}"), [true, true, true, false]),
-        (format!("/redacted/fund/pd-2026/{place}"), [true, false, true, false]),
-        (format!("/redacted/region/310000/{place}"), [true, false, false, true]),
-        (format!("/redacted/region/310115/{place}"), [true, false, false, true]),
-        (format!("/redacted/region/110000/{place}"), [true, false, false, false]),
+        (
+            format!("/tile/entries/{place}"),
+            [true, false, false, false],
+        ),
+        (
+            format!("/redacted/common/{place}"),
+            [true, true, true, true],
+        ),
+        (
+            format!("/redacted/fund/w13-city/{place}"),
+            [true, true, true, false],
+        ),
+        (
+            format!("/redacted/fund/pd-2026/{place}"),
+            [true, false, true, false],
+        ),
+        (
+            format!("/redacted/region/310000/{place}"),
+            [true, false, false, true],
+        ),
+        (
+            format!("/redacted/region/310115/{place}"),
+            [true, false, false, true],
+        ),
+        (
+            format!("/redacted/region/110000/{place}"),
+            [true, false, false, false],
+        ),
     ];
     for (path, read_by) in &cells {
         for ((key, reads), limit) in keys.iter().zip(read_by).zip(limits) {
-            let expected = if *reads { (200, String::new()) } else { (403, "access.scope".to_owned()) };
+            let expected = if *reads {
+                (200, String::new())
+            } else {
+                (403, "access.scope".to_owned())
+            };
             assert_eq!(code(key, path), expected, "{path} by {limit:?}");
         }
         for role in ["office", "finance", "funder", "buyer", "provider", "vendor"] {
             let other = exchange.member(&[role]).client;
-            assert_eq!(code(&other, path), (403, "access.role".to_owned()), "{path} by {role}");
+            assert_eq!(
+                code(&other, path),
+                (403, "access.role".to_owned()),
+                "{path} by {role}"
+            );
         }
         assert_eq!(exchange.nobody().get(path).status, 401);
     }
@@ -190,8 +242,16 @@ fn each_key_gets_the_bundles_of_its_scopes_and_no_others(database: &Database) {
         withheld += u64::from(!is_own);
     }
     assert_eq!(withheld, 2);
-    for path in ["/redacted/fund/w13-city/0", "/redacted/fund/w13-city/000.p/0", "/redacted/city/000"] {
-        assert_eq!(code(&keys[1], path), (404, "request.path".to_owned()), "{path}");
+    for path in [
+        "/redacted/fund/w13-city/0",
+        "/redacted/fund/w13-city/000.p/0",
+        "/redacted/city/000",
+    ] {
+        assert_eq!(
+            code(&keys[1], path),
+            (404, "request.path".to_owned()),
+            "{path}"
+        );
     }
     let later = keys[1].fetch("/redacted/fund/w13-city/007", &[]);
     assert_eq!((later.status, later.header("retry-after")), (404, "1"));
@@ -253,11 +313,24 @@ fn what_a_limited_regulator_fetches_agrees_and_nothing_was_kept_from_it(database
     let own = [Scope::parse("fund/w13-city").unwrap()];
     let report = fetched.audit(exchange, &own);
     assert_eq!(report.differences, []);
-    assert_eq!((report.verdict, report.withheld, report.undecided), (Verdict::Agree, 2, 0));
-    let scope = report.scopes.iter().find(|seen| seen.scope == own[0]).unwrap();
-    assert_eq!((Some(scope.seen), Some(size - 1)), (scope.sealed, scope.sealed_at));
+    assert_eq!(
+        (report.verdict, report.withheld, report.undecided),
+        (Verdict::Agree, 2, 0)
+    );
+    let scope = report
+        .scopes
+        .iter()
+        .find(|seen| seen.scope == own[0])
+        .unwrap();
+    assert_eq!(
+        (Some(scope.seen), Some(size - 1)),
+        (scope.sealed, scope.sealed_at)
+    );
     let fund = &report.funds[0];
-    assert_eq!((fund.fund.to_string().as_str(), fund.whole), ("w13-city", true));
+    assert_eq!(
+        (fund.fund.to_string().as_str(), fund.whole),
+        ("w13-city", true)
+    );
     assert_eq!(fund.fen.get("earned"), Some(&800));
     assert_eq!(fetched.audit(exchange, &[]).verdict, Verdict::Withheld);
     // The office takes the receipt out of its regulator's bundle: the seal's count tells.
@@ -265,19 +338,32 @@ fn what_a_limited_regulator_fetches_agrees_and_nothing_was_kept_from_it(database
     let width = u16::try_from(size).unwrap();
     let mut dropped = fetched.clone();
     let bytes = dropped.0.get_mut(&name).unwrap();
-    let mut entries: Vec<Vec<u8>> = bundle::decode(bytes, width).unwrap().iter().map(|entry| entry.to_vec()).collect();
-    let is_receipt = |entry: &Vec<u8>| String::from_utf8_lossy(entry).contains(r#""type":"receipt.accepted""#);
+    let mut entries: Vec<Vec<u8>> = bundle::decode(bytes, width)
+        .unwrap()
+        .iter()
+        .map(|entry| entry.to_vec())
+        .collect();
+    let is_receipt =
+        |entry: &Vec<u8>| String::from_utf8_lossy(entry).contains(r#""type":"receipt.accepted""#);
     let at = entries.iter().position(is_receipt).unwrap();
     entries[at] = Vec::new();
     *bytes = bundle::encode(entries.iter().map(Vec::as_slice)).unwrap();
     let report = dropped.audit(exchange, &own);
-    let codes: Vec<_> = report.differences.iter().map(|difference| difference.code).collect();
+    let codes: Vec<_> = report
+        .differences
+        .iter()
+        .map(|difference| difference.code)
+        .collect();
     assert_eq!(codes, ["trail.scope-gap"]);
 }
 
 fn the_counts_of_scopes_are_stated_by_time_and_at_a_stop(database: &Database) {
     let mut exchange = Exchange::with_seals(database);
-    let entries = |exchange: &Exchange| exchange.nobody().get("/health").body["entries"].as_u64().unwrap();
+    let entries = |exchange: &Exchange| {
+        exchange.nobody().get("/health").body["entries"]
+            .as_u64()
+            .unwrap()
+    };
     // Entry 0 alone needs no statement.
     exchange.restart();
     assert_eq!(entries(&exchange), 1);
@@ -289,7 +375,10 @@ fn the_counts_of_scopes_are_stated_by_time_and_at_a_stop(database: &Database) {
     assert_eq!(entries(&exchange), 4);
     let last = exchange.operator().get("/v1/entries/3").body;
     assert_eq!(last["entry"]["type"], "book.sealed");
-    assert_eq!(last["entry"]["found"]["sealed"]["counts"], json!([["common", 3]]));
+    assert_eq!(
+        last["entry"]["found"]["sealed"]["counts"],
+        json!([["common", 3]])
+    );
     // Asked for by hand it is written whenever; nobody else may.
     exchange.operator().done("/v1/seals", &json!({}));
     let office = exchange.member(&["office"]).client;

@@ -144,6 +144,7 @@ fn others() -> Vec<(Kind, Kind, Value)> {
             json!({"party": party, "suspended": true}),
         ),
         (Kind::RemoveActor, admit, json!({"actor": actor})),
+        (Kind::SealBook, admit, json!({"after": "common"})),
         (
             Kind::RevokeKey,
             admit,

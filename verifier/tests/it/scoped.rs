@@ -352,7 +352,9 @@ fn the_golden_trail_raises_no_false_alarm_in_any_of_its_scopes() {
         }
     }
     // Most of what is seen can be decided again: of a fund nearly all, of a region what does not draw on a fund of no region.
-    let few = undecided.iter().all(|(undecided, seen)| undecided * 4 <= *seen);
+    let few = undecided
+        .iter()
+        .all(|(undecided, seen)| undecided * 4 <= *seen);
     assert!(few, "{undecided:?}");
 }
 

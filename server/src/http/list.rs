@@ -374,8 +374,9 @@ impl Listed {
             About::Entry(seq) => Some(*seq),
             About::Order(_) | About::Voucher(_) | About::Case(_) | About::Scopes(_) => None,
         });
-        let stored: BTreeMap<i64, Vec<u8>> =
-            log::of(db, &seqs.collect::<Vec<_>>())?.into_iter().collect();
+        let stored: BTreeMap<i64, Vec<u8>> = log::of(db, &seqs.collect::<Vec<_>>())?
+            .into_iter()
+            .collect();
         for (about, _) in &mut self.items {
             if let About::Entry(seq) = about {
                 let bytes = stored.get(seq).map(Vec::as_slice).unwrap_or_default();

@@ -9,6 +9,8 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use std::fmt;
 use std::sync::Arc;
 use verifier::audit::promise::{RefusalProof, refusal_leaf};
+use verifier::book::Book;
+use verifier::book::access::Sight;
 use verifier::id::{PartyId, Sha256Hash};
 use verifier::receipt::{Answered, Reply, sign_by};
 use verifier::refusal::{Code, Refusal};
@@ -212,7 +214,7 @@ async fn keep(shared: &Shared, caller: Caller, compact: Compact, refused: &Count
 
 /// `GET /v1/refusals/{hash}/proof`: for whoever was refused.
 /// # Errors
-/// `access.unknown` `access.party` `request.malformed` `refusal.unknown`
+/// `access.unknown` `access.party` `access.scope` `request.malformed` `refusal.unknown`
 pub(super) async fn proof(
     shared: Arc<Shared>,
     request: HttpRequest,
@@ -220,10 +222,16 @@ pub(super) async fn proof(
     let caller = access::caller(&shared, &request).await?;
     let hash = Sha256Hash::parse(request.match_info().get("hash").unwrap_or_default())
         .map_err(Refusal::from)?;
-    let seals = shared
-        .desk
-        .read(|book| access::stands(book, caller).map(|()| book.seals.clone()))
-        .await??;
+    let look = |book: &Book| {
+        access::stands(book, caller)?;
+        // What was refused reaches no scope: a regulator that is limited sees none of it.
+        let unseen = match access::sight(book, caller) {
+            Sight::All => None,
+            sight => Some(access::unseen(sight)),
+        };
+        Ok::<_, Refusal>((book.seals.clone(), unseen))
+    };
+    let (seals, unseen) = shared.desk.read(look).await??;
     let unknown = || {
         let sentence = "no refusal of this hash is kept; it is the SHA-256 of the whole Quan-Reply";
         Refusal::new(Code::RefusalUnknown, sentence)
@@ -234,9 +242,8 @@ pub(super) async fn proof(
         .map_err(|fault| Problem::Internal(fault.to_string()))?
         .map_err(store_fault)?
         .ok_or_else(unknown)?;
-    if !access::may_see(Some(caller), &found.party) {
-        let sentence = "this was refused to another party";
-        return Err(Refusal::new(Code::AccessParty, sentence).into());
+    if let Some(unseen) = unseen.filter(|_| !found.party.contains(&caller.party)) {
+        return Err(unseen.into());
     }
     let seal = found.seal.and_then(|number| {
         let number = usize::try_from(number).ok()?;

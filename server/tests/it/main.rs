@@ -21,6 +21,7 @@ mod own;
 mod projector;
 mod publisher;
 mod receipts;
+mod refusals;
 mod replies;
 mod restore;
 mod scoped;

@@ -10,6 +10,10 @@ use verifier::receipt::{self, Answered, Reply, req};
 use verifier::refusal::Code;
 use verifier::signature::Signer;
 use verifier::time::Timestamp;
+use verifier::trail::checkpoint::Checkpoint;
+use verifier::trail::cosignature::Cosigner;
+use verifier::trail::key::KeyName;
+use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
 use verifier::trail::{Hash, tree};
 
@@ -143,6 +147,92 @@ fn a_promise_without_its_entry_is_broken_once_the_trail_is_newer_by_a_minute() {
     assert_eq!(verdict(&without.trail(), &ahead), "open");
     without.append(&without.next(without.funder, appropriate(1)).unwrap());
     assert_eq!(verdict(&without.trail(), &ahead), BROKEN);
+}
+
+#[test]
+fn a_trail_is_as_new_as_its_newest_witness_says() {
+    let story = asked(100);
+    let mut trail = Story::of(99).trail();
+    let reply = promise(story.entries.last().unwrap(), story.book.last_at.unwrap());
+    let witness = Cosigner::new(
+        KeyName::parse("witness.example").unwrap(),
+        Signer::from_seed(&[5; 32]),
+    );
+    let log = format!(
+        "log {}\nwitness w {}\nquorum none\n",
+        story::log_key(),
+        witness.key()
+    );
+    let policy = Policy::parse(log.as_bytes()).unwrap();
+    let compact = receipt::sign(&reply, &key());
+    let note = Note::parse(&trail.0["checkpoint"]).unwrap();
+    let checkpoint = Checkpoint::parse(note.text()).unwrap();
+    // The newest entry is of a second before the reply all the time.
+    for (seconds, expected) in [(-9, "open"), (60, "open"), (61, BROKEN)] {
+        let time = u64::try_from(reply.iat.unix() + seconds).unwrap();
+        let mut lines = note.signatures().to_vec();
+        lines.push(witness.cosign(&checkpoint, time).unwrap());
+        let note = Note::new(note.text().to_owned(), lines).unwrap();
+        trail
+            .0
+            .insert("checkpoint".into(), note.to_string().into_bytes());
+        let Ok(finding) = check(&mut trail, &policy, &compact, Evidence::default());
+        assert_eq!(code(&finding), expected, "{seconds}");
+    }
+}
+
+#[test]
+fn no_junk_beside_a_reply_makes_the_check_panic() {
+    let mut story = Story::of(10);
+    let replies = refusals(&story);
+    let number = seal(&mut story, &replies);
+    let trail = story.trail();
+    let leaves: Vec<Hash> = replies.iter().map(|jws| refusal_leaf(jws)).collect();
+    let proof = RefusalProof::make(number, 1, &leaves).unwrap();
+    let good = serde_json::to_vec(&proof).unwrap();
+    for at in 0..good.len() {
+        for bit in [0, 2, 5] {
+            let mut bad = good.clone();
+            bad[at] ^= 1 << bit;
+            let evidence = Evidence {
+                proof: Some(&bad),
+                ..Evidence::default()
+            };
+            let finding = found(&trail, &replies[1], evidence);
+            assert_ne!(code(&finding), "kept", "byte {at} bit {bit}");
+        }
+    }
+    let lines = Reply {
+        outcome: Answered::Lines,
+        code: None,
+        req: Some(req("POST", "/v1/receipts", b"x\ny")),
+        ..read_reply(&replies[0]).unwrap()
+    };
+    for answer in [
+        &b"{}"[..],
+        b"[0,1]",
+        br#"{"line":2,"seq":1}"#,
+        br#"{"line":0,"seq":18446744073709551615}"#,
+        br#"{"line":0,"seq":3}"#,
+    ] {
+        let reply = Reply {
+            answer: Sha256Hash::of(answer),
+            ..lines.clone()
+        };
+        let evidence = Evidence {
+            request: Some(b"x\ny"),
+            answer: Some(answer),
+            proof: None,
+        };
+        let finding = found(&trail, &receipt::sign(&reply, &key()), evidence);
+        assert_ne!(code(&finding), "kept");
+        let other = Evidence {
+            request: Some(b"x\nz"),
+            ..evidence
+        };
+        let finding = found(&trail, &receipt::sign(&reply, &key()), other);
+        assert_eq!(code(&finding), "reply.request");
+    }
 }
 
 #[test]

@@ -11,17 +11,19 @@ mod fault;
 mod loaded;
 mod pace;
 mod queue;
+mod snapshot;
 
 pub use desk::{Committed, Desk, Outcome, Unanswered};
 pub use fault::Fault;
 pub use pace::{BEHIND_MAX, Pace};
+pub use snapshot::Snapshots;
 
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{RwLockWriteGuard, watch};
 use verifier::book::command::{Command, OpenExchange};
@@ -54,6 +56,7 @@ pub struct Sequencer {
     committed: watch::Sender<u64>,
     /// Whether the last batch, or the last look at the log, failed.
     failing: Arc<AtomicBool>,
+    snapshots: Snapshots,
 }
 
 impl Sequencer {
@@ -61,6 +64,18 @@ impl Sequencer {
     /// # Errors
     /// [`Fault`]: the database, or a log that contradicts the rules.
     pub fn start(store: Arc<Store>, clock: Clock, faults: Faults) -> Result<Self, Fault> {
+        Self::resume(store, clock, faults, Snapshots::none())
+    }
+
+    /// Loads the book from the newest good snapshot and what the log holds after it. Snapshots are kept from here on.
+    /// # Errors
+    /// [`Fault`], as [`Sequencer::start`].
+    pub fn resume(
+        store: Arc<Store>,
+        clock: Clock,
+        faults: Faults,
+        snapshots: Snapshots,
+    ) -> Result<Self, Fault> {
         let mut sequencer = Self {
             store,
             db: None,
@@ -69,6 +84,7 @@ impl Sequencer {
             faults,
             committed: watch::Sender::new(0),
             failing: Arc::default(),
+            snapshots,
         };
         sequencer.follow()?;
         Ok(sequencer)
@@ -138,17 +154,27 @@ impl Sequencer {
     fn serve(mut self, queue: &Queue, pace: &Pace) -> Result<(), Fault> {
         // However this ends, nobody waits for an answer that does not come.
         let _closed = queue.close_when_dropped();
+        let mut idle_since = Instant::now();
         loop {
             let outcome = match queue.next(BATCH_MAX, FOLLOW_EVERY) {
                 Next::Batch { requests, replies } => {
                     let outcome = self.step(&requests);
                     let answered = answer_all(replies, outcome);
                     pace.keep(*self.committed.borrow());
+                    idle_since = Instant::now();
                     answered
                 }
                 Next::Idle if self.failing.load(Ordering::Relaxed) => self.prove(),
-                Next::Idle => self.follow(),
-                Next::Closed => return Ok(()),
+                Next::Idle => {
+                    let size = *self.committed.borrow();
+                    self.snapshots.when_idle(&self.shelf, idle_since, size);
+                    self.follow()
+                }
+                Next::Closed => {
+                    let size = *self.committed.borrow();
+                    self.snapshots.at_stop(&self.shelf, size);
+                    return Ok(());
+                }
             };
             self.failing.store(outcome.is_err(), Ordering::Relaxed);
             match outcome {
@@ -249,7 +275,7 @@ impl Sequencer {
         };
         if self.shelf.blocking_read().is_none() {
             // Readers are told to come back meanwhile: they do not wait for the replay.
-            let loaded = Loaded::replay(&self.store, &mut db)?;
+            let loaded = Loaded::replay(&self.store, &mut db, &self.snapshots)?;
             *self.shelf.blocking_write() = Some(loaded);
         }
         Ok(db)

@@ -33,7 +33,7 @@ use crate::objects::{self, Objects};
 use crate::projector::Projector;
 use crate::publisher::{self, Parts, Publisher};
 use crate::refusals::Refusals;
-use crate::sequencer::{self, Desk, Pace, Sequencer};
+use crate::sequencer::{self, Desk, Pace, Sequencer, Snapshots};
 use crate::store::{Store, StoreFault, own};
 use crate::timers;
 
@@ -247,7 +247,10 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     };
     // Before the first write: is this database as new as what the world has seen (TRAIL D4)?
     let publisher = Publisher::open(parts)?;
-    let mut sequencer = Sequencer::start(Arc::clone(&store), clock.clone(), faults.clone())?;
+    let folder = config.data.join("snapshots");
+    let snapshots = Snapshots::folder(&folder).map_err(|fault| Fault::Folder(folder, fault))?;
+    let mut sequencer =
+        Sequencer::resume(Arc::clone(&store), clock.clone(), faults.clone(), snapshots)?;
     sequencer.open(entry_0(config, &keys, publisher.key())?)?;
     let projector = Projector::open(Arc::clone(&store))?;
     publisher.write_policy(&config.data.join("policy.txt"))?;

@@ -15,6 +15,7 @@ pub mod quote;
 pub mod reach;
 pub mod redacted;
 pub mod scope;
+pub mod snapshot;
 pub mod state;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -88,6 +89,11 @@ pub struct Remembered {
     pub req: Option<Sha256Hash>,
     /// When.
     pub at: Timestamp,
+}
+
+packed! {
+    Exchange { origin, party, actor, delivery_kid, offset }
+    Remembered { seq, req, at }
 }
 
 /// The state of the whole exchange after some number of entries.

@@ -327,6 +327,9 @@ impl<'de> Deserialize<'de> for FactName {
     }
 }
 
+packed_word!(FactName);
+packed_enum!(FactValue { 0 => Absent, 1 => Bool(value), 2 => Int(value), 3 => Str(text), 4 => List(items) });
+
 #[cfg(test)]
 mod tests {
     use super::*;

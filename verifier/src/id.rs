@@ -197,6 +197,7 @@ macro_rules! drawn_id {
             }
         }
         as_text!($name);
+        packed_newtype!($name);
     )*};
 }
 
@@ -231,6 +232,7 @@ macro_rules! chosen_id {
             }
         }
         as_text!($name);
+        packed_newtype!($name);
     )*};
 }
 
@@ -305,6 +307,7 @@ debug_as_text!(
 debug_as_text!(ProgrammeId, FundId, FunderId, ListId, GpuModel);
 as_text!(Sha256Hash);
 as_text!(DocumentDigest);
+packed_newtype!(Salt, Sha256Hash, DocumentDigest);
 
 impl Serialize for Salt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

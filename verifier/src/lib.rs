@@ -5,6 +5,9 @@
 //! [`json`] · [`refusal`], [`report`] · [`signature`] · [`receipt`] · [`trail`], a log of opaque bytes.
 #![deny(clippy::float_arithmetic)]
 
+#[macro_use]
+mod packed;
+
 pub mod audit;
 pub mod book;
 pub mod fact;

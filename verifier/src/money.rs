@@ -248,6 +248,8 @@ impl Rounding {
     }
 }
 
+packed_newtype!(Fen);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -55,6 +55,8 @@ impl<'de> Deserialize<'de> for Region {
     }
 }
 
+packed_newtype!(Region);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -67,6 +67,7 @@ pub mod voucher;
 use crate::id::{BatchId, FundId, FunderId, OrderId, PartyId, ProgrammeId, VoucherId};
 use crate::ledger::{Account, Postings};
 use crate::money::Fen;
+use crate::packed::{NotPacked, Packed, Unpacker};
 use crate::programme::Programme;
 use crate::refusal::{Code, Refusal};
 use crate::time::NamedPeriod;
@@ -99,6 +100,40 @@ pub struct Money {
     /// Granted + awarded + written off: what earned, disputed, payable, transit and paid of a party and fund sum to.
     standing: BTreeMap<(PartyId, FundId), Fen>,
     owners: Owners,
+}
+
+impl Packed for Money {
+    /// Without what comes from elsewhere: the programmes from the log, the look-ups from all the rest.
+    fn put(&self, out: &mut Vec<u8>) {
+        macro_rules! put {
+            ($($field:ident),*) => {{
+                let Self { programmes: _, owners: _, $($field),* } = self;
+                $($field.put(out);)*
+            }};
+        }
+        put!(
+            balances, counters, funds, vouchers, orders, batches, closed, debts, earned, standing
+        );
+    }
+
+    fn take(from: &mut Unpacker<'_>) -> Result<Self, NotPacked> {
+        let mut money = Self {
+            balances: Packed::take(from)?,
+            counters: Packed::take(from)?,
+            funds: Packed::take(from)?,
+            vouchers: Packed::take(from)?,
+            orders: Packed::take(from)?,
+            batches: Packed::take(from)?,
+            closed: Packed::take(from)?,
+            debts: Packed::take(from)?,
+            earned: Packed::take(from)?,
+            standing: Packed::take(from)?,
+            programmes: BTreeMap::new(),
+            owners: Owners::default(),
+        };
+        money.owners = money.owners_anew().map_err(|_| NotPacked)?;
+        Ok(money)
+    }
 }
 
 /// What an act does: the zero-sum postings, the counters, and what was worked out.

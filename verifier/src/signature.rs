@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::packed::{NotPacked, Packed, Unpacker};
 use comb::{Comb, Point};
 
 /// Length of a public key or seed in bytes.
@@ -265,6 +266,18 @@ impl Serialize for Kid {
 impl<'de> Deserialize<'de> for Kid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Self::parse(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
+}
+
+packed_newtype!(Kid);
+
+impl Packed for PublicKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.to_bytes().put(out);
+    }
+
+    fn take(from: &mut Unpacker<'_>) -> Result<Self, NotPacked> {
+        Packed::take(from).and_then(|bytes| Self::register(bytes).map_err(|_| NotPacked))
     }
 }
 

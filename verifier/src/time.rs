@@ -390,6 +390,8 @@ macro_rules! as_json_text {
     )*};
 }
 as_json_text!(Timestamp, LocalDay, NamedPeriod, ClockHour);
+packed_newtype!(Timestamp, UtcOffset, LocalDay, ClockHour);
+packed_enum!(NamedPeriod { 0 => Year(y), 1 => Quarter(y, q), 2 => Month(y, m), 3 => Day(day) });
 
 fn in_years(year: i64) -> Result<i64, NotATime> {
     if (1970..=9999).contains(&year) {

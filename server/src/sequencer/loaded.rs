@@ -7,11 +7,13 @@ use std::thread::{self, available_parallelism};
 use tokio::sync::RwLock;
 use verifier::book::Book;
 use verifier::book::entry::Entry;
+use verifier::book::snapshot;
 use verifier::id::Sha256Hash;
 use verifier::time::Timestamp;
 use verifier::trail::Hash;
 use verifier::trail::tree::{Frontier, leaf_hash};
 
+use super::snapshot::{Snapshots, misled};
 use super::{Committed, Fault};
 use crate::store::log::{self, Head, Stored};
 use crate::store::{Db, Store, StoreFault};
@@ -44,29 +46,51 @@ impl Loaded {
         }
     }
 
-    /// Replays the whole log: parsed on several threads, applied on this one.
-    pub(super) fn replay(store: &Store, db: &mut Db) -> Result<Self, Fault> {
-        let mut loaded = Self::empty();
+    /// A book from a snapshot, with the edge that it was taken at.
+    pub(super) const fn from(book: Book, edge: Frontier) -> Self {
+        Self { book, edge }
+    }
+
+    /// The bytes of a snapshot.
+    pub(super) fn pack(&self) -> Vec<u8> {
+        snapshot::write(&self.book, &self.edge)
+    }
+
+    /// Takes the newest good snapshot and replays the rest; without one, or where it misleads, the whole log.
+    pub(super) fn replay(store: &Store, db: &mut Db, snapshots: &Snapshots) -> Result<Self, Fault> {
         let head = log::head(db)?;
-        if head.size > LANES_FROM {
-            loaded.replay_lanes(store, head.size)?;
+        if let Some(loaded) = snapshots.newest(db, head.size) {
+            match loaded.replay_from(store, db, &head) {
+                Ok(loaded) => return Ok(loaded),
+                Err(fault) => misled(&fault),
+            }
         }
-        loaded.catch_up(db, &head)?;
-        tracing::info!(entries = loaded.book.size, "the book is loaded");
-        Ok(loaded)
+        Self::empty().replay_from(store, db, &head)
+    }
+
+    /// Replays what the log holds beyond this: parsed on several threads, applied on this one.
+    fn replay_from(mut self, store: &Store, db: &mut Db, head: &Head) -> Result<Self, Fault> {
+        if head.size.saturating_sub(self.book.size) > LANES_FROM {
+            self.replay_lanes(store, self.book.size..head.size)?;
+        }
+        self.catch_up(db, head)?;
+        tracing::info!(entries = self.book.size, "the book is loaded");
+        Ok(self)
     }
 
     /// Each lane reads every n-th chunk; taken in turn they are in order.
-    fn replay_lanes(&mut self, store: &Store, size: u64) -> Result<(), Fault> {
+    fn replay_lanes(&mut self, store: &Store, range: Range<u64>) -> Result<(), Fault> {
         let count = available_parallelism().map_or(1, |cores| cores.get().min(LANES_MAX));
-        let chunks = usize::try_from(size).map_or(usize::MAX, |size| size.div_ceil(CHUNK));
+        let chunks = usize::try_from(range.end - range.start);
+        let chunks = chunks.map_or(usize::MAX, |entries| entries.div_ceil(CHUNK));
         thread::scope(|scope| {
             let start = |lane| {
                 let (send, receive) = sync_channel(1);
-                scope.spawn(move || read_lane(store, lane..size, count, &send));
+                scope.spawn(move || read_lane(store, lane..range.end, count, &send));
                 receive
             };
-            let lanes: Vec<Receiver<_>> = (0..).step_by(CHUNK).take(count).map(start).collect();
+            let firsts = (range.start..).step_by(CHUNK);
+            let lanes: Vec<Receiver<_>> = firsts.take(count).map(start).collect();
             // An early end drops the receivers, which ends the lanes.
             for lane in lanes.iter().cycle().take(chunks) {
                 let chunk: Result<Vec<Ready>, Fault> = lane.recv().unwrap_or(Err(Fault::Unloaded));

@@ -26,5 +26,6 @@ mod replies;
 mod restore;
 mod scoped;
 mod sequencer;
+mod snapshot;
 mod timers;
 mod trail;

@@ -6,7 +6,7 @@ mod fund;
 mod order;
 mod party;
 mod payout;
-mod programme;
+pub(super) mod programme;
 mod receipt;
 mod supply;
 mod voucher;

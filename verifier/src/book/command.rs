@@ -86,6 +86,10 @@ impl Role {
     }
 }
 
+packed_enum!(Role {
+    0 => Exchange, 1 => Office, 2 => Funder, 3 => Finance, 4 => Buyer, 5 => Provider, 6 => Vendor, 7 => Regulator,
+});
+
 macro_rules! commands {
     ($($(#[$doc:meta])* $variant:ident($payload:ty) = $kind:literal,)*) => {
         /// Everything that may be asked.

@@ -84,6 +84,8 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
+packed_enum!(Scope { 0 => Common, 1 => Fund(fund), 2 => Region(region) });
+
 #[cfg(test)]
 mod tests {
     use super::*;

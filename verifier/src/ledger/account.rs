@@ -279,6 +279,20 @@ impl<'de> Deserialize<'de> for Account {
     }
 }
 
+packed_enum!(Account {
+    0 => Advance(party, fund),
+    1 => Disputed(order, claim, fund),
+    2 => Earned(programme, party, fund, period),
+    3 => Fund(fund),
+    4 => Hold(order, claim, fund),
+    5 => Owed(party, fund),
+    6 => Paid(party, fund),
+    7 => Payable(party, fund),
+    8 => Transit(batch, party, fund),
+    9 => Treasury(funder, fund),
+    10 => Voucher(voucher, fund),
+});
+
 #[cfg(test)]
 mod tests {
     use super::*;

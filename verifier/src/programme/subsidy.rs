@@ -361,6 +361,10 @@ fn banded(banding: Banding, bands: &[Band], sum: Fen) -> i128 {
     }
 }
 
+packed_newtype!(Lines);
+packed!(Span { from, to });
+packed_enum!(TierChoice { 0 => Applicable(tiers), 1 => Manual });
+
 #[cfg(test)]
 mod tests {
     use super::*;

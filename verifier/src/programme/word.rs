@@ -24,6 +24,8 @@ macro_rules! words {
             }
         }
 
+        packed_word!($name);
+
         impl std::fmt::Display for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(self.as_str())

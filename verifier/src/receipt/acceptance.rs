@@ -49,6 +49,8 @@ pub enum Verdict {
     Defect,
 }
 
+packed_enum!(Verdict { 0 => Accepted, 1 => Defect });
+
 impl Statement for DataAcceptance {
     const TYP: Typ = Typ::Acceptance;
 }

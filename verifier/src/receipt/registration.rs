@@ -37,6 +37,8 @@ pub enum KeyUse {
     Recovery,
 }
 
+packed_enum!(KeyUse { 0 => Receipt, 1 => Acceptance, 2 => Capacity, 3 => Recovery });
+
 impl fmt::Display for KeyUse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

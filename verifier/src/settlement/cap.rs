@@ -299,3 +299,11 @@ pub(super) fn weights(programme: &Programme) -> Result<Vec<Fen>, Refusal> {
         .map(|fund| Fen::new(fund.weight).map_err(Refusal::from));
     weights.collect()
 }
+
+packed!(Holder {
+    party,
+    group,
+    city,
+    contract,
+    site
+});

@@ -199,3 +199,8 @@ impl ClaimFound {
         self
     }
 }
+
+packed! {
+    FundSums { fund, held, released, granted, clawed, recalled, gone }
+    ClaimSums { funds, denied, layers, draws }
+}

@@ -196,6 +196,8 @@ impl Counters {
     }
 }
 
+packed_newtype!(CounterKey, Counters);
+
 #[cfg(test)]
 mod tests {
     use super::*;

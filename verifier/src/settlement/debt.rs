@@ -364,3 +364,11 @@ impl Debt {
             .map(|claim| &claim.programme)
     }
 }
+
+packed!(Debt {
+    kind,
+    order,
+    claim,
+    fen
+});
+packed_enum!(DebtKind { 0 => Recalled, 1 => Clawed });

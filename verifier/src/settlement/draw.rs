@@ -150,3 +150,10 @@ impl Layers {
         }
     }
 }
+
+packed_newtype!(Draws, Layers);
+packed!(Layer {
+    keys,
+    granted,
+    forgone
+});

@@ -241,3 +241,14 @@ fn counts_for(programme: &Programme, first: Option<Timestamp>, end: Timestamp) -
     };
     day.number() - first.after(-1).local_day(offset).number() < days
 }
+
+packed! {
+    Segment { price, per, limit }
+    Claim { programme, version, source, payee, tiers, first_benefit, sums }
+    Sums { uses, contract, approved, invoiced, paid, accepted, use_proven, decided }
+    Receipt { segment, counts, units, end }
+    Order {
+        buyer, seller, scheme, placed_at, closed, segments, contract_days, service_days, sums, receipts, claims,
+    }
+}
+packed_enum!(Source { 0 => Voucher(voucher), 1 => Order, 2 => Settlement });

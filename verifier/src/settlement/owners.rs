@@ -128,8 +128,8 @@ impl Money {
         self.owners.classes.get(fund).cloned().unwrap_or_default()
     }
 
-    /// The look-ups are those that everything gives anew.
-    pub(super) fn check_owners(&self) -> Result<(), Inconsistency> {
+    /// The look-ups that everything gives.
+    pub(super) fn owners_anew(&self) -> Result<Owners, Overflow> {
         let mut anew = Owners::default();
         for (id, voucher) in &self.vouchers {
             anew.hold(voucher.holder.party, *id);
@@ -143,7 +143,12 @@ impl Money {
                 anew.fill(party, account);
             }
         }
-        if anew != self.owners {
+        Ok(anew)
+    }
+
+    /// The look-ups are those that everything gives anew.
+    pub(super) fn check_owners(&self) -> Result<(), Inconsistency> {
+        if self.owners_anew()? != self.owners {
             let sentence = "the look-ups by party and fund are not those of what is there";
             return Err(Inconsistency::new("look-up", sentence));
         }

@@ -292,6 +292,12 @@ fn batch_state(sentence: &str, id: BatchId) -> Refusal {
     Refusal::new(Code::BatchState, sentence).with("batch", id)
 }
 
+packed! {
+    Payment { party, fund, fen }
+    Batch { state, payments }
+}
+packed_enum!(BatchState { 0 => Instructed, 1 => Executed, 2 => Returned });
+
 #[cfg(test)]
 mod tests {
     use super::*;

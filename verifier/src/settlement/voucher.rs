@@ -271,3 +271,15 @@ fn expires_at(programme: &Programme, at: Timestamp) -> Result<Option<Timestamp>,
     let days = last.number().checked_sub(day.number()).ok_or(Overflow)?;
     Ok(Some(at.after(days.saturating_mul(DAY_SECONDS))))
 }
+
+packed!(Voucher {
+    programme,
+    version,
+    holder,
+    face,
+    funds,
+    expires_at,
+    ended,
+    used,
+    draws
+});

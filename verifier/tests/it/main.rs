@@ -9,5 +9,6 @@ mod promise;
 mod refusals;
 mod scenarios;
 mod scoped;
+mod snapshot;
 mod story;
 mod witness;

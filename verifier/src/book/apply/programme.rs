@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::book::command::{AmendProgramme, CloseProgramme, EnactProgramme, PublishProviderList};
+use crate::book::command::{
+    AmendProgramme, CloseProgramme, Command, EnactProgramme, PublishProviderList,
+};
 use crate::book::entry::Entry;
 use crate::book::state::programme::{Enactment, ProviderList, Version};
 use crate::book::{Book, Inconsistency};
@@ -14,9 +16,10 @@ pub(super) fn enact(
     entry: &Entry,
     asked: &EnactProgramme,
 ) -> Result<(), Inconsistency> {
+    let version = version(entry, &asked.toml, &asked.settled)?;
     let version = Version {
         despite_status: asked.despite_status,
-        ..version(entry, &asked.toml, &asked.settled)?
+        ..version
     };
     let programme = Arc::clone(&version.programme);
     let id = programme.header.id.clone();
@@ -62,6 +65,20 @@ pub(super) fn publish_list(book: &mut Book, entry: &Entry, asked: &PublishProvid
             parts: std::collections::BTreeMap::new(),
         });
     edition.parts.insert(asked.part, asked.members.clone());
+}
+
+/// The rules that an entry enacts, if it enacts any: a snapshot of the book leaves them in the log.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "no other entry enacts rules"
+)]
+pub(in crate::book) fn enacted(entry: &Entry) -> Option<Result<Version, Inconsistency>> {
+    let (toml, settled) = match &entry.asked {
+        Command::EnactProgramme(asked) => (&asked.toml, &asked.settled),
+        Command::AmendProgramme(asked) => (&asked.toml, &asked.settled),
+        _ => return None,
+    };
+    Some(version(entry, toml, settled))
 }
 
 fn version(entry: &Entry, toml: &str, settled: &[Settlement]) -> Result<Version, Inconsistency> {

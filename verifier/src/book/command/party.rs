@@ -149,3 +149,5 @@ pub enum RevocationReason {
     /// Somebody else may hold it.
     Compromised,
 }
+
+packed_enum!(RevocationReason { 0 => Superseded, 1 => Compromised });

@@ -119,3 +119,8 @@ pub enum CaseSubject {
         claim: u8,
     },
 }
+
+packed_enum!(CaseSubject {
+    0 => Application { programme, contract, face_fen, purpose },
+    1 => Redemption { order, claim },
+});

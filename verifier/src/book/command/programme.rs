@@ -129,3 +129,12 @@ payload! {
         to: LocalDay,
     }
 }
+
+packed!(Contract {
+    digest,
+    number,
+    fen,
+    signed_on,
+    from,
+    to
+});

@@ -110,3 +110,6 @@ pub enum Billing {
     /// Reserved cards × covered seconds.
     Reserved,
 }
+
+packed!(Hardware { gpu_model, gpus });
+packed_enum!(Billing { 0 => Metered, 1 => Reserved });

@@ -12,3 +12,5 @@ pub struct Batch {
     /// The digest of the payout file.
     pub file: DocumentDigest,
 }
+
+packed!(Batch { fund, by, file });

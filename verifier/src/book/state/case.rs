@@ -36,3 +36,12 @@ pub struct Case {
     /// How far it is.
     pub progress: Progress,
 }
+
+packed!(Case {
+    party,
+    opened_by,
+    opened_at,
+    subject,
+    progress
+});
+packed_enum!(Progress { 0 => Open, 1 => Decided { approved, by, at }, 2 => Withdrawn });

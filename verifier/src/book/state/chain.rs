@@ -251,3 +251,13 @@ impl Spoken {
         matches!(self, Self::Deemed | Self::Signed(Verdict::Accepted))
     }
 }
+
+packed_newtype!(Chain);
+packed! {
+    Accepted { hash, entry, usage }
+    Usage { segment, line, gpu_count, start, end, gpu_seconds, unbilled, runs, replaced }
+    Dealings { segments, lines, deliveries, use_proven }
+    SegmentUse { periods, units }
+    Delivered { entry, at, possession_hash, verdict }
+}
+packed_enum!(Spoken { 0 => Signed(verdict), 1 => Deemed });

@@ -35,3 +35,8 @@ pub struct Version {
     /// Since when nobody may use it.
     pub recalled: Option<Timestamp>,
 }
+
+packed! {
+    Dataset { vendor, versions, withdrawn }
+    Version { dataset, name, bytes, price_fen, licence, seq, assessed, recalled }
+}

@@ -127,3 +127,12 @@ impl Facts {
         self.0.remove(&(subject, name));
     }
 }
+
+packed_newtype!(Facts);
+packed!(Recorded {
+    value,
+    valid_from,
+    valid_to,
+    seq
+});
+packed_enum!(Subject { 0 => Party(id), 1 => Site(id), 2 => Dataset(id), 3 => Order(id), 4 => Contract(id) });

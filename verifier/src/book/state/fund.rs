@@ -15,3 +15,10 @@ pub struct Fund {
     /// The region whose regulator sees it.
     pub region: Option<Region>,
 }
+
+packed!(Fund {
+    funder,
+    owner,
+    year,
+    region
+});

@@ -41,3 +41,12 @@ impl Key {
             }
     }
 }
+
+packed!(Key {
+    party,
+    key_use,
+    public,
+    valid_from,
+    valid_to,
+    revoked
+});

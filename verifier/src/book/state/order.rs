@@ -86,3 +86,13 @@ impl Order {
         self.segments.iter().map(|segment| segment.to).max()
     }
 }
+
+packed! {
+    Segment { goods, from, to, price_fen, limit }
+    Order { buyer, seller, scheme, segments, contract, purpose, nonce, grace_days, standing }
+}
+packed_enum!(Goods {
+    0 => Gpu { offer, site, gpu_model, billing },
+    1 => Dataset { dataset, manifest },
+});
+packed_enum!(Standing { 0 => Open, 1 => Closed(at) });

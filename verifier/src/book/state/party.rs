@@ -29,3 +29,8 @@ pub struct Actor {
     /// Whether it was removed.
     pub removed: bool,
 }
+
+packed! {
+    Party { roles, name, uscc, suspended }
+    Actor { party, roles, scopes, removed }
+}

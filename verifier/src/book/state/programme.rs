@@ -76,3 +76,5 @@ impl ProviderList {
 
 /// All editions of all lists.
 pub type ProviderLists = BTreeMap<(ListId, i64), ProviderList>;
+
+packed!(ProviderList { office, of, parts });

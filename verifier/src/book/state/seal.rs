@@ -10,3 +10,5 @@ pub struct Seal {
     /// Refusals from before this hour are under it, or under an earlier one.
     pub to: Timestamp,
 }
+
+packed!(Seal { seq, to });

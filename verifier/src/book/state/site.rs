@@ -150,6 +150,13 @@ impl Offer {
     }
 }
 
+packed! {
+    Site { provider, region, hardware, capacity_kid, capacity, runs }
+    Run { order, receipts }
+    Capacity { shares, occupied }
+    Offer { site, gpu_model, billing, price_fen, valid_to, withdrawn }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,6 +43,9 @@ pub struct Asked {
     /// Milliseconds between two checkpoints while entries come [default: 1000]
     #[arg(long, env = "QUAN_PUBLISH_MS", value_name = "MS")]
     pub publish_ms: Option<u64>,
+    /// Seconds after which witnesses cosign an unchanged checkpoint again [default: 600]
+    #[arg(long, env = "QUAN_REWITNESS_S", value_name = "S")]
+    pub rewitness_s: Option<u64>,
     /// Milliseconds between two looks for what has fallen due [default: 60000]
     #[arg(long, env = "QUAN_TIMERS_MS", value_name = "MS")]
     pub timers_ms: Option<u64>,
@@ -89,6 +92,8 @@ pub struct Config {
     pub origin: String,
     /// Between two checkpoints. A checkpoint costs a few syncs; TRAIL asks for one within 60 s of an entry.
     pub publish_every: Duration,
+    /// After so long an unchanged checkpoint is cosigned again: a quiet log stays known as alive (TRAIL D6).
+    pub rewitness_every: Duration,
     /// Between two looks for what has fallen due. A deadline binds without its entry, so nobody waits for it.
     pub timers_every: Duration,
     /// Between two `book.sealed`, if anything was written; none where it is absent. Until the next one, a regulator of one scope cannot
@@ -164,6 +169,7 @@ impl Asked {
             database: self.database.or(other.database),
             origin: self.origin.or(other.origin),
             publish_ms: self.publish_ms.or(other.publish_ms),
+            rewitness_s: self.rewitness_s.or(other.rewitness_s),
             timers_ms: self.timers_ms.or(other.timers_ms),
             seal_hours: self.seal_hours.or(other.seal_hours),
             queue_max: self.queue_max.or(other.queue_max),
@@ -185,6 +191,7 @@ impl Asked {
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
+        let rewitness_s = within("rewitness-s", self.rewitness_s.unwrap_or(600), 1, 86_400)?;
         let timers_ms = within("timers-ms", self.timers_ms.unwrap_or(60_000), 10, 3_600_000)?;
         let seal_hours = within("seal-hours", self.seal_hours.unwrap_or(24), 0, 8_784)?;
         let seal_every = Duration::from_secs(seal_hours.saturating_mul(3_600));
@@ -196,6 +203,7 @@ impl Asked {
             database,
             origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
             publish_every: Duration::from_millis(publish_ms),
+            rewitness_every: Duration::from_secs(rewitness_s),
             timers_every: Duration::from_millis(timers_ms),
             seal_every: (seal_hours > 0).then_some(seal_every),
             queue_max: within(

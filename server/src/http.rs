@@ -50,6 +50,7 @@ use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::sequencer::Desk;
 use crate::store::Store;
+use crate::witness::Standing;
 use read::Read;
 use reply::Asked;
 
@@ -68,6 +69,8 @@ pub struct Shared {
     pub trail: Objects,
     /// How many entries the published checkpoint covers.
     pub published: watch::Receiver<u64>,
+    /// How the witnesses stand.
+    pub witnesses: watch::Receiver<Vec<Standing>>,
     /// How many entries the rows behind lists hold.
     pub projected: watch::Receiver<u64>,
     /// Keys that were used lately.
@@ -93,6 +96,8 @@ pub struct Followed {
     pub trail: Objects,
     /// How many entries the published checkpoint covers.
     pub published: watch::Receiver<u64>,
+    /// How the witnesses stand.
+    pub witnesses: watch::Receiver<Vec<Standing>>,
     /// How many entries the rows behind lists hold.
     pub projected: watch::Receiver<u64>,
 }
@@ -114,6 +119,7 @@ impl Shared {
             desk,
             trail: followed.trail,
             published: followed.published,
+            witnesses: followed.witnesses,
             projected: followed.projected,
             access: access::Access::default(),
             keyring: keyring::Keyring::default(),
@@ -314,6 +320,7 @@ pub const ROUTES: &[Route] = &[
     Route { method: Verb::Get, path: "/v1/entries/{seq}/proof", summary: "The proof that an entry is in the trail (C2SP tlog-proof)", does: Does::Trail(Part::Proof) },
     Route { method: Verb::Get, path: "/v1/refusals/{hash}/proof", summary: "The proof that a refusal is under a seal", does: Does::RefusalProof },
     Route { method: Verb::Get, path: "/checkpoint", summary: "The newest signed checkpoint (C2SP tlog-checkpoint)", does: Does::Trail(Part::Checkpoint) },
+    Route { method: Verb::Get, path: "/history/{place:.*}", summary: "Checkpoints that witnesses have cosigned, and how many", does: Does::Trail(Part::History) },
     Route { method: Verb::Get, path: "/tile/entries/{place:.*}", summary: "Entries of the trail, for regulators (C2SP tlog-tiles)", does: Does::Trail(Part::Bundle) },
     Route { method: Verb::Get, path: "/redacted/{place:.*}", summary: "The same for regulators of one scope; what is withheld has length 0", does: Does::Trail(Part::Redacted) },
     Route { method: Verb::Get, path: "/tile/{place:.*}", summary: "Hashes of the trail (C2SP tlog-tiles)", does: Does::Trail(Part::Tile) },

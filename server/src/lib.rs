@@ -19,3 +19,4 @@ pub mod sequencer;
 pub mod serve;
 pub mod store;
 pub mod timers;
+pub mod witness;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::{Mutex, PoisonError};
 
+use crate::witness::Standing;
+
 type Counts<K> = Mutex<BTreeMap<K, u64>>;
 
 /// Counters of one server since its start. All labels come from our own tables, so their number is bounded.
@@ -39,7 +41,7 @@ impl Metrics {
 
     /// Writes everything (Prometheus text format 0.0.4).
     #[must_use]
-    pub fn text(&self, readings: &[Reading]) -> String {
+    pub fn text(&self, readings: &[Reading], witnesses: &[Standing]) -> String {
         let mut text = String::new();
         head(
             &mut text,
@@ -69,8 +71,40 @@ impl Metrics {
             head(&mut text, reading.name, reading.help, reading.kind);
             line(&mut text, &format!("{} {}", reading.name, reading.value));
         }
+        stand(&mut text, witnesses);
         text
     }
+}
+
+/// How witnesses stand; their names and codes come from the policy file and our own table.
+fn stand(text: &mut String, witnesses: &[Standing]) {
+    let up = "1 while the witness cosigns; else 0, with the code of why not.";
+    head(text, "quan_witness_up", up, "gauge");
+    for standing in witnesses {
+        let (name, up) = (label(&standing.name), u8::from(standing.code.is_none()));
+        let code = standing.code.unwrap_or_default();
+        line(
+            text,
+            &format!("quan_witness_up{{witness=\"{name}\",code=\"{code}\"}} {up}"),
+        );
+    }
+    let size =
+        "Entries of the newest checkpoint that the witness has cosigned since this server's start.";
+    head(text, "quan_witness_size", size, "gauge");
+    for standing in witnesses {
+        if let Some(size) = standing.size {
+            let name = label(&standing.name);
+            line(
+                text,
+                &format!("quan_witness_size{{witness=\"{name}\"}} {size}"),
+            );
+        }
+    }
+}
+
+/// A policy's name may hold what ends a label.
+fn label(name: &str) -> String {
+    name.replace('\\', "\\\\").replace('"', "\\\"")
 }
 
 fn add<K: Ord>(counts: &Counts<K>, key: K) {
@@ -105,12 +139,23 @@ mod tests {
         metrics.request("/v1/funds", 201);
         metrics.request("/v1/funds", 201);
         metrics.receipt("refused", Some("receipt.rate"));
-        let text = metrics.text(&[Reading {
+        let reading = Reading {
             kind: "gauge",
             name: "quan_entries",
             help: "Entries.",
             value: 7,
-        }]);
+        };
+        let witness = Standing {
+            name: "a\"b".to_owned(),
+            size: Some(9),
+            time: Some(1),
+            code: Some("trail.witness-root"),
+            sentence: None,
+        };
+        let text = metrics.text(&[reading], &[witness]);
+        let up = "quan_witness_up{witness=\"a\\\"b\",code=\"trail.witness-root\"} 0\n";
+        assert!(text.contains(up), "{text}");
+        assert!(text.contains("quan_witness_size{witness=\"a\\\"b\"} 9\n"));
         assert!(text.contains("quan_requests_total{path=\"/v1/funds\",status=\"201\"} 2\n"));
         assert!(
             text.contains("quan_receipts_total{outcome=\"refused\",code=\"receipt.rate\"} 1\n")

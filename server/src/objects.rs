@@ -99,6 +99,16 @@ impl Objects {
             .map_err(|error| Fault::Store(name.to_owned(), error))
     }
 
+    /// Removes an object; one that is not there is no fault. Only for names that nobody was promised.
+    /// # Errors
+    /// [`Fault::Store`].
+    pub async fn remove(&self, name: &str) -> Result<(), Fault> {
+        match self.0.delete(&path(name)?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(Fault::Store(name.to_owned(), error)),
+        }
+    }
+
     /// Reads an object, if there is one.
     /// # Errors
     /// [`Fault::Store`].

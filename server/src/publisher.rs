@@ -4,6 +4,7 @@
 //! crash is the normal step, "put again from the published size". Rows come first: the head's row is committed before the
 //! key is used on it, and the checkpoint's row before its copy in the bucket. Never two roots of one size, never back.
 
+mod cosigning;
 mod fault;
 mod start;
 
@@ -17,6 +18,7 @@ use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::growth::Growth;
 use verifier::trail::key::{Origin, VerifierKey};
 use verifier::trail::note::Note;
+use verifier::trail::policy::Policy;
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
 use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 
@@ -28,6 +30,7 @@ use crate::keys::Keys;
 use crate::objects::{Objects, wait};
 use crate::store::heads::{self, Published, SignedHead};
 use crate::store::{Db, Store, StoreFault, log};
+use crate::witness::{Standing, Witnesses};
 
 /// The newest checkpoint's name in the bucket: the only object that is ever replaced.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -55,6 +58,8 @@ pub enum Step {
     Idle,
     /// A checkpoint of this size was published.
     Published(u64),
+    /// The signed head of this size waits for the policy's quorum of witnesses.
+    Waiting(u64),
 }
 
 /// Publishes what is committed. Plain code on one thread; [`Publisher::run`] is its loop.
@@ -67,6 +72,9 @@ pub struct Publisher {
     growth: Option<Growth>,
     /// The note that was last put into, or found in, the bucket.
     in_bucket: Option<String>,
+    witnesses: Witnesses,
+    /// How many checkpoints of the history the bucket holds, as far as we know. Dropped after each fault.
+    history: Option<u64>,
     published: watch::Sender<u64>,
 }
 
@@ -78,12 +86,15 @@ impl Publisher {
         let key = parts.keys.log.verifier_key(&parts.origin)?;
         let mut db = parts.store.dedicated()?;
         start::compare(&mut db, &parts.objects, &key)?;
+        let alone = Policy::parse(start::policy_text(&key).as_bytes())?;
         Ok(Self {
             parts,
             key,
             db: Some(db),
             growth: None,
             in_bucket: None,
+            witnesses: Witnesses::new(alone, Duration::MAX),
+            history: None,
             published: watch::Sender::new(0),
         })
     }
@@ -100,10 +111,29 @@ impl Publisher {
         self.published.subscribe()
     }
 
-    /// Writes the policy file that trusts this log's key and asks for no witness (C2SP tlog-policy), where there is none.
+    /// Has checkpoints cosigned by the witnesses of a policy, an unchanged one again after `again` (TRAIL D6). Those that
+    /// answer are compared with the database first (TRAIL D4).
+    /// # Errors
+    /// [`Fault::WitnessAhead`], [`Fault::WitnessFork`]: do not start. Others as they come.
+    pub fn witnessed_by(mut self, policy: Policy, again: Duration) -> Result<Self, Fault> {
+        self.witnesses = Witnesses::new(policy, again);
+        let shown = self.witnesses.shown(&self.key);
+        let mut db = self.parts.store.dedicated()?;
+        start::compare_witnesses(&mut db, &shown)?;
+        Ok(self)
+    }
+
+    /// How the witnesses stand, as it changes.
+    #[must_use]
+    pub fn standings(&self) -> watch::Receiver<Vec<Standing>> {
+        self.witnesses.standings()
+    }
+
+    /// Reads the policy file; where there is none, writes the one that trusts this log's key and asks for no witness (C2SP
+    /// tlog-policy).
     /// # Errors
     /// [`Fault::Policy`] if one is there that does not name this key, [`Fault::File`].
-    pub fn write_policy(&self, file: &std::path::Path) -> Result<(), Fault> {
+    pub fn write_policy(&self, file: &std::path::Path) -> Result<Policy, Fault> {
         start::write_policy(file, &self.key)
     }
 
@@ -116,6 +146,7 @@ impl Publisher {
         let outcome = self.step_once();
         if outcome.is_err() {
             (self.db, self.growth, self.in_bucket) = (None, None, None);
+            self.history = None;
         }
         outcome
     }
@@ -129,10 +160,12 @@ impl Publisher {
             Some(target) => self.publish(&mut db, &target)?,
             None => {
                 self.mend(&mut db)?;
+                self.cosign_again(&mut db)?;
                 Step::Idle
             }
         };
         self.copy_checkpoint(&mut db)?;
+        self.put_history(&mut db)?;
         self.db = Some(db);
         Ok(step)
     }
@@ -174,6 +207,9 @@ impl Publisher {
         self.grow(db, &mut growth, target)?;
         self.growth = Some(growth);
         let note = self.sign(target)?;
+        let Some((note, cosigned_at)) = self.cosign(db, &note, target)? else {
+            return Ok(Step::Waiting(target.size));
+        };
         // DURABLE: only forward. A crash before it: the next step comes here with the same bytes.
         let row = Published {
             size: target.size,
@@ -183,6 +219,7 @@ impl Publisher {
         faults.around("publish", || {
             heads::advance_published(db, &row).map_err(Fault::from)
         })?;
+        self.keep(db, &row, cosigned_at)?;
         Ok(Step::Published(target.size))
     }
 

@@ -189,6 +189,7 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
         replies: prepared.replies,
         trail: prepared.objects,
         published: prepared.publisher.published(),
+        witnesses: prepared.publisher.standings(),
         projected: prepared.projector.projected(),
     };
     let (store, desk) = (prepared.store, prepared.desk);
@@ -247,13 +248,14 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     };
     // Before the first write: is this database as new as what the world has seen (TRAIL D4)?
     let publisher = Publisher::open(parts)?;
+    let policy = publisher.write_policy(&config.data.join("policy.txt"))?;
+    let publisher = publisher.witnessed_by(policy, config.rewitness_every)?;
     let folder = config.data.join("snapshots");
     let snapshots = Snapshots::folder(&folder).map_err(|fault| Fault::Folder(folder, fault))?;
     let mut sequencer =
         Sequencer::resume(Arc::clone(&store), clock.clone(), faults.clone(), snapshots)?;
     sequencer.open(entry_0(config, &keys, publisher.key())?)?;
     let projector = Projector::open(Arc::clone(&store))?;
-    publisher.write_policy(&config.data.join("policy.txt"))?;
     let pace = Pace::new(projector.projected(), config.behind_max);
     let (desk, thread) = sequencer
         .spawn(config.queue_max, pace)

@@ -6,6 +6,7 @@
 
 mod db;
 pub mod heads;
+pub mod history;
 pub mod log;
 pub mod own;
 pub mod project;

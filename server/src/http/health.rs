@@ -6,7 +6,8 @@ use super::Shared;
 use super::problem::Problem;
 use crate::metrics::Reading;
 
-/// `GET /health`: how far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake.
+/// `GET /health`: how far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake;
+/// how each witness stands, with the code of why it does not cosign.
 /// A server that cannot write says so: whoever spreads the load takes another one.
 pub(super) async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
     if shared.desk.is_failing() {
@@ -18,6 +19,7 @@ pub(super) async fn health(shared: &Shared) -> Result<HttpResponse, Problem> {
     Ok(HttpResponse::Ok().json(serde_json::json!({
         "status": "serving", "entries": entries, "published": *shared.published.borrow(),
         "projected": *shared.projected.borrow(), "slowed": shared.desk.pace().is_slow(entries),
+        "witnesses": *shared.witnesses.borrow(),
     })))
 }
 
@@ -53,5 +55,5 @@ pub(super) async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
     ];
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
-        .body(shared.metrics.text(&readings)))
+        .body(shared.metrics.text(&readings, &shared.witnesses.borrow())))
 }

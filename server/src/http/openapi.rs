@@ -137,7 +137,10 @@ fn parameters(route: &Route) -> Value {
         {
             let mut parameter =
                 json!({ "name": name, "in": "path", "required": true, "schema": text });
-            if let Does::Trail(part @ (Part::Tile | Part::Bundle | Part::Redacted)) = route.does {
+            if let Does::Trail(
+                part @ (Part::Tile | Part::Bundle | Part::Redacted | Part::History),
+            ) = route.does
+            {
                 parameter["description"] = place(part).into();
             }
             parameters.push(parameter);
@@ -179,6 +182,9 @@ const fn place(part: Part) -> &'static str {
         Part::Redacted => {
             "<scope>/<N>[.p/<W>]: scope common, fund/<id> or region/<six digits>; number and width as of a tile of level 0. Slashes stand as they are."
         }
+        Part::History => {
+            "count, or <N>[.p/<W>]: number and width as of a tile of level 0. Slashes stand as they are."
+        }
         Part::Bundle | Part::Checkpoint | Part::Proof => {
             "<N>[.p/<W>]: number and width as of a tile of level 0. Slashes stand as they are."
         }
@@ -193,7 +199,9 @@ const fn waits(route: &Route) -> bool {
         | Does::Entry
         | Does::Programme
         | Does::Trail(Part::Proof) => true,
-        Does::Trail(Part::Checkpoint | Part::Tile | Part::Bundle | Part::Redacted)
+        Does::Trail(
+            Part::Checkpoint | Part::Tile | Part::Bundle | Part::Redacted | Part::History,
+        )
         | Does::Command(_)
         | Does::Signed(_)
         | Does::MakeKey

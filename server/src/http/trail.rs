@@ -17,6 +17,7 @@ use verifier::book::redacted::{self, RedactedPath};
 use verifier::refusal::{Code, Refusal};
 use verifier::trail::bundle::BundlePath;
 use verifier::trail::checkpoint::Checkpoint;
+use verifier::trail::history::{self, HistoryPath};
 use verifier::trail::note::Note;
 use verifier::trail::proof::Proof;
 use verifier::trail::tile::{TilePath, Tiles, WIDTH_FULL};
@@ -28,6 +29,7 @@ use super::{Shared, entry, no_such_path};
 use crate::cause::Whole;
 use crate::objects::Objects;
 use crate::store::heads::{self, Published};
+use crate::store::history as kept;
 
 /// A path's bytes are a function of committed rows: they never change.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -51,6 +53,8 @@ pub enum Part {
     Bundle,
     /// The same without what is out of a scope.
     Redacted,
+    /// 256 cosigned checkpoints, or how many there are.
+    History,
     /// The proof that one entry is in the trail.
     Proof,
 }
@@ -60,7 +64,7 @@ impl Part {
     #[must_use]
     pub const fn is_public(self) -> bool {
         match self {
-            Self::Checkpoint | Self::Tile => true,
+            Self::Checkpoint | Self::Tile | Self::History => true,
             Self::Bundle | Self::Redacted | Self::Proof => false,
         }
     }
@@ -70,7 +74,7 @@ impl Part {
     pub const fn media_type(self) -> &'static str {
         match self {
             Self::Checkpoint | Self::Proof => TEXT,
-            Self::Tile | Self::Bundle | Self::Redacted => OCTETS,
+            Self::Tile | Self::Bundle | Self::Redacted | Self::History => OCTETS,
         }
     }
 
@@ -80,7 +84,7 @@ impl Part {
         match self {
             // A newer one replaces a checkpoint every second, and a proof holds one.
             Self::Checkpoint | Self::Proof => "no-store",
-            Self::Tile => IMMUTABLE,
+            Self::Tile | Self::History => IMMUTABLE,
             Self::Bundle => PRIVATE,
             Self::Redacted => UNKEPT,
         }
@@ -108,6 +112,7 @@ pub(super) async fn answer(
         Part::Tile => tile(&shared, &request).await,
         Part::Bundle => bundle(&shared, &request).await,
         Part::Redacted => redacted(&shared, &request).await,
+        Part::History => history(&shared, &request).await,
         Part::Proof => proof(&shared, &request).await,
     }
 }
@@ -202,6 +207,42 @@ async fn regulator(
         Err(Refusal::new(Code::AccessRole, sentence))
     };
     Ok(shared.desk.read(look).await??)
+}
+
+/// Answered from the rows, as the checkpoint is: any width that the history has, so that nobody meets a part that grows.
+async fn history(shared: &Arc<Shared>, request: &HttpRequest) -> Result<HttpResponse, Problem> {
+    let name = raw(request);
+    let path = HistoryPath::parse(name).ok();
+    if path.is_none() && name != history::COUNT {
+        return Ok(no_such_path(request.clone()).await);
+    }
+    let store = Arc::clone(&shared.store);
+    let read = move || {
+        let mut db = store.connection()?;
+        let count = kept::count(&mut db)?;
+        let Some(path) = path else {
+            return Ok((count, None));
+        };
+        let end = path.first().saturating_add(path.width().into());
+        let notes = (end <= count).then(|| kept::notes(&mut db, path.first()..end));
+        Ok((count, notes.transpose()?))
+    };
+    let (count, notes) = web::block(read)
+        .await
+        .map_err(|fault| Problem::Internal(fault.to_string()))?
+        .map_err(store_fault)?;
+    match (path, notes) {
+        (None, _) => Ok(HttpResponse::Ok()
+            .insert_header((CONTENT_TYPE, TEXT))
+            .insert_header((CACHE_CONTROL, Part::Checkpoint.cache()))
+            .body(history::encode_count(count))),
+        (Some(_), Some(notes)) => {
+            let bytes = history::encode(notes.iter().map(String::as_str));
+            let bytes = bytes.map_err(|flaw| Problem::Internal(flaw.to_string()))?;
+            Ok(Part::History.found(bytes))
+        }
+        (Some(_), None) => Ok(again(no_such_path(request.clone()).await)),
+    }
 }
 
 /// What is behind the published size may come; what is not there although the tree is as large never does.

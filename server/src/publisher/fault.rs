@@ -30,6 +30,22 @@ pub enum Fault {
         /// The size of the checkpoint in the bucket.
         size: u64,
     },
+    /// A witness has cosigned more of this log than this database holds.
+    WitnessAhead {
+        /// The witness's name in the policy.
+        witness: String,
+        /// The size that it has cosigned, with this log's signature.
+        cosigned: u64,
+        /// The size of this database's log.
+        committed: u64,
+    },
+    /// A witness has cosigned another tree of this log.
+    WitnessFork {
+        /// The witness's name in the policy.
+        witness: String,
+        /// The size that it has cosigned, with this log's signature.
+        size: u64,
+    },
     /// The trail was signed by another key than `log.key`, or under another origin.
     Foreign(Flaw),
     /// The policy file names other logs than this one.
@@ -50,6 +66,8 @@ impl Fault {
             Self::Trail(_)
             | Self::Ahead { .. }
             | Self::Fork { .. }
+            | Self::WitnessAhead { .. }
+            | Self::WitnessFork { .. }
             | Self::Foreign(_)
             | Self::Policy(_)
             | Self::File(..)
@@ -78,6 +96,22 @@ impl fmt::Display for Fault {
                 "trail.fork: the published checkpoint of {size} entries is not of this database. Nothing was written. \
                  Restore the database that belongs to this trail, or give this one an empty trail folder and its own origin"
             ),
+            Self::WitnessAhead {
+                witness,
+                cosigned,
+                committed,
+            } => write!(
+                f,
+                "trail.ahead: the witness {witness} has cosigned {cosigned} entries of this log, this database has \
+                 {committed}: it is older than what the world has seen. Nothing was written. Restore the newest backup or \
+                 replica of the database; if there is none, continue under a new origin (trail.continued)"
+            ),
+            Self::WitnessFork { witness, size } => write!(
+                f,
+                "trail.fork: the witness {witness} has cosigned a tree of {size} entries, signed by this log's key, that is \
+                 not of this database. Nothing was written. Restore the database that belongs to this log; if there is \
+                 none, continue under a new origin (trail.continued)"
+            ),
             Self::Foreign(flaw) => write!(
                 f,
                 "the trail folder or database belongs to another log key or origin ({flaw}); restore log.key, or correct \
@@ -103,6 +137,8 @@ impl std::error::Error for Fault {
             Self::Trail(_)
             | Self::Ahead { .. }
             | Self::Fork { .. }
+            | Self::WitnessAhead { .. }
+            | Self::WitnessFork { .. }
             | Self::Foreign(_)
             | Self::Policy(_)
             | Self::Crash(_) => None,

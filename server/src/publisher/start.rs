@@ -13,6 +13,7 @@ use verifier::trail::policy::Policy;
 use super::{CHECKPOINT, Fault, inconsistent};
 use crate::objects::{Objects, wait};
 use crate::store::{Db, heads, log};
+use crate::witness::Shown;
 
 /// Compares the bucket's checkpoint with the database: the only defence against a restored backup or a failover to a
 /// replica that lags.
@@ -49,6 +50,32 @@ pub(super) fn compare(db: &mut Db, objects: &Objects, key: &VerifierKey) -> Resu
     }
 }
 
+/// Compares what witnesses show with the database: a restored backup whose trail folder was restored with it is found here.
+/// What they show was read before, so that other servers that publish meanwhile are no alarm.
+pub(super) fn compare_witnesses(db: &mut Db, shown: &[Shown]) -> Result<(), Fault> {
+    let head = log::head(db)?;
+    for Shown {
+        witness,
+        size,
+        root,
+    } in shown
+    {
+        let (witness, size) = (witness.clone(), *size);
+        if size > head.size {
+            return Err(Fault::WitnessAhead {
+                witness,
+                cosigned: size,
+                committed: head.size,
+            });
+        }
+        let signed = heads::signed_at(db, size)?;
+        if signed.is_none_or(|signed| Hash::new(signed.root) != *root) {
+            return Err(Fault::WitnessFork { witness, size });
+        }
+    }
+    Ok(())
+}
+
 /// Reads a checkpoint that must be by this log's key.
 fn signed_by(key: &VerifierKey, note: &[u8]) -> Result<Checkpoint, Fault> {
     let policy = Policy::parse(policy_text(key).as_bytes())?;
@@ -57,28 +84,28 @@ fn signed_by(key: &VerifierKey, note: &[u8]) -> Result<Checkpoint, Fault> {
     Ok(verified.checkpoint().clone())
 }
 
-fn policy_text(key: &VerifierKey) -> String {
+pub(super) fn policy_text(key: &VerifierKey) -> String {
     format!("log {key}\nquorum none\n")
 }
 
-pub(super) fn write_policy(file: &Path, key: &VerifierKey) -> Result<(), Fault> {
+pub(super) fn write_policy(file: &Path, key: &VerifierKey) -> Result<Policy, Fault> {
     let fault = |error| Fault::File(file.to_owned(), error);
     match std::fs::read(file) {
         // The operator may have added witnesses: the file is theirs as long as it names this log.
         Ok(bytes) => {
-            let policy = Policy::parse(&bytes);
-            let names_us =
-                policy.is_ok_and(|policy| policy.logs().iter().any(|log| log.key == *key));
-            names_us
-                .then_some(())
+            let policy = Policy::parse(&bytes).ok();
+            let names_us = |policy: &Policy| policy.logs().iter().any(|log| log.key == *key);
+            policy
+                .filter(names_us)
                 .ok_or_else(|| Fault::Policy(file.to_owned()))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let staged = file.with_extension("new");
+            let (staged, text) = (file.with_extension("new"), policy_text(key));
             let mut out = File::create(&staged).map_err(fault)?;
-            out.write_all(policy_text(key).as_bytes()).map_err(fault)?;
+            out.write_all(text.as_bytes()).map_err(fault)?;
             out.sync_all().map_err(fault)?;
-            std::fs::rename(&staged, file).map_err(fault)
+            std::fs::rename(&staged, file).map_err(fault)?;
+            Ok(Policy::parse(text.as_bytes())?)
         }
         Err(error) => Err(fault(error)),
     }

@@ -15,15 +15,15 @@ const SIZES: [u64; 5] = [1, 255, 256, 257, 600];
 const FEW_SIZES: [u64; 2] = [256, 300];
 
 /// One exchange on disk, without a sequencer: entries are `entry <seq>`.
-struct Exchange {
+pub(super) struct Exchange {
     folder: TempDir,
-    store: Arc<Store>,
-    keys: Arc<Keys>,
-    origin: Origin,
+    pub(super) store: Arc<Store>,
+    pub(super) keys: Arc<Keys>,
+    pub(super) origin: Origin,
 }
 
 impl Exchange {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keys = Arc::new(Keys::open(folder.path()).unwrap());
         Self::with_keys(folder, keys)
@@ -39,11 +39,11 @@ impl Exchange {
         }
     }
 
-    fn trail(&self) -> std::path::PathBuf {
+    pub(super) fn trail(&self) -> std::path::PathBuf {
         self.folder.path().join("trail")
     }
 
-    fn publisher(&self, faults: Faults) -> Result<Publisher, Fault> {
+    pub(super) fn publisher(&self, faults: Faults) -> Result<Publisher, Fault> {
         Publisher::open(Parts {
             store: Arc::clone(&self.store),
             objects: Objects::folder(&self.trail())?,
@@ -54,7 +54,7 @@ impl Exchange {
     }
 
     /// Commits entries up to `size`, as the sequencer does.
-    fn commit(&self, size: u64) {
+    pub(super) fn commit(&self, size: u64) {
         let mut db = self.store.dedicated().unwrap();
         db.transaction(|tx| {
             let from = log::lock_head(tx)?.head;

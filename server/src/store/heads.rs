@@ -96,6 +96,21 @@ pub fn published(db: &mut Db) -> Result<Option<Published>, StoreFault> {
         .map(|size| Published { size, note }))
 }
 
+/// Replaces the published note by one of the same head with newer cosignatures; says whether nobody else was faster.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn recosign(db: &mut Db, old: &Published, note: &str) -> Result<bool, StoreFault> {
+    let size = signed(old.size, "the published size")?;
+    let same = published::table
+        .find(1)
+        .filter(published::size.eq(size))
+        .filter(published::note.eq(&old.note));
+    let replaced = diesel::update(same)
+        .set(published::note.eq(note))
+        .execute(db)?;
+    Ok(replaced == 1)
+}
+
 /// Publishes a larger checkpoint; says whether it was larger than the published one. A smaller or equal one changes
 /// nothing: another server was faster.
 /// # Errors

@@ -35,6 +35,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    trail_history (number) {
+        number -> BigInt,
+        size -> BigInt,
+        cosigned_at -> BigInt,
+        note -> Text,
+    }
+}
+
+diesel::table! {
     own_keys (hash) {
         hash -> Binary,
         role -> Text,

@@ -273,11 +273,13 @@ pub enum Answer {
     },
     /// It has cosigned this size before: ask again from there.
     Last(TreeSize),
+    /// It says it has cosigned more than the request states: an alarm, unless another server of the log has asked meanwhile.
+    Ahead(TreeSize),
 }
 
 /// Reads a witness's answer to a request: status, media type, body.
 /// # Errors
-/// `trail.witness-ahead`, `trail.witness-root`: it has seen another tree. `trail.witness-refused`: it does not know us.
+/// `trail.witness-root`: it has seen another tree. `trail.witness-refused`: it does not know us.
 /// `trail.witness-answer`, `trail.note`, `trail.signature`, `trail.cosignature`: it lies, or is no witness.
 pub fn read_answer(
     witness: &VerifierKey,
@@ -323,9 +325,7 @@ fn read_size(request: &AddCheckpoint, body: &[u8]) -> Result<Answer, Flaw> {
     let size = text.strip_suffix('\n').and_then(TreeSize::parse);
     let size = size.ok_or_else(|| no_answer("a conflict without a size"))?;
     if size > request.checkpoint.size() {
-        let ours = request.checkpoint.size();
-        let sentence = format!("it says it has cosigned {size} entries, ours are {ours}");
-        return Err(Flaw::new(FlawKind::WitnessAhead, sentence));
+        return Ok(Answer::Ahead(size));
     }
     if size == request.old {
         let sentence = format!("a conflict that names the size asked from, {size}");

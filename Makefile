@@ -37,5 +37,6 @@ torture:
 # Ratios against peers run in the same minute; printed and written to target/bench.json.
 bench:
 	./scripts/need postgres
+	CARGO_TARGET_DIR=$(CURDIR)/target cargo bench --manifest-path benches/peers/Cargo.toml
 	cargo bench -p quan-verifier --bench audit
 	cargo bench -p quan-server --bench settle --bench growth

@@ -52,6 +52,7 @@ pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
 }
 
 /// A number from the environment, or another.
+#[allow(dead_code, reason = "not every bench has settings")]
 pub(crate) fn setting(name: &str, default: usize) -> usize {
     let set = std::env::var(name).ok();
     set.map_or(default, |text| {

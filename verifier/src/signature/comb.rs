@@ -11,6 +11,7 @@ mod point;
 mod table;
 
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use curve25519_dalek::constants::ED25519_BASEPOINT_COMPRESSED;
 use curve25519_dalek::scalar::Scalar;
@@ -37,14 +38,36 @@ const IDENTITY: [u8; 32] = {
     bytes
 };
 
+/// Tables of keys at a time: 72 MB. A key that finds them all taken verifies without one, to the same verdict.
+const TABLES_MAX: usize = 256;
+static TABLES: AtomicUsize = AtomicUsize::new(0);
+
+/// One of the tables that there may be.
+struct Taken;
+
+impl Taken {
+    fn one() -> Option<Self> {
+        let fits = |taken: usize| (taken < TABLES_MAX).then_some(taken + 1);
+        let taken = TABLES.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits);
+        taken.ok().map(|_| Self)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        TABLES.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// The multiples of −A, made in the time of some twenty verifications without it.
-pub(super) struct Comb(Table<KEY_WIDTH>);
+pub(super) struct Comb(Table<KEY_WIDTH>, Taken);
 
 impl Comb {
-    /// Makes the table of a registered key. None if the bytes are no point, which registration rules out.
+    /// Makes the table of a registered key. None where there are as many as there may be.
     pub(super) fn new(key: &[u8; KEY_BYTES]) -> Option<Self> {
+        let taken = Taken::one()?;
         let point = Point::decode(key)?;
-        Some(Self(Table::new(&point.negated())))
+        Some(Self(Table::new(&point.negated()), taken))
     }
 
     /// The verdict on `signature` over `message` by `key`, whose table this is.

@@ -4,6 +4,7 @@
 //! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
 
 mod lanes;
+mod past;
 pub mod promise;
 mod redacted;
 mod replay;
@@ -14,9 +15,12 @@ use serde::Serialize;
 use std::fmt;
 
 use crate::book::scope::Scope;
+use crate::trail::note::Note;
 use crate::trail::policy::{Policy, VerifiedCheckpoint};
 use crate::trail::tile::WIDTH_FULL;
 use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
+use past::Past;
+pub use past::{KNOWN, STALE_SECONDS};
 pub use replay::Balance;
 use replay::Replay;
 pub use scoped::ScopeSeen;
@@ -51,6 +55,41 @@ pub enum Depth {
     Trail,
     /// All of that, and every entry decided again.
     Decisions,
+}
+
+/// A checkpoint that somebody has seen before and kept: the log is held to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What the report calls it.
+    pub name: String,
+    /// The signed note.
+    pub note: Vec<u8>,
+}
+
+/// What an audit is given besides the files and the policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How far to check.
+    pub depth: Depth,
+    /// Checkpoints from elsewhere; those in the trail's own `known/` are read as well.
+    pub known: Vec<Known>,
+    /// The scopes that are expected to be seen, what lies outside may be withheld; none: all must be seen.
+    pub scopes: Vec<Scope>,
+    /// The reader's clock in Unix seconds, to judge how fresh the newest checkpoint is; `None` asks for no judgement.
+    pub now: Option<u64>,
+}
+
+impl Options {
+    /// An audit without a memory and without a clock.
+    #[must_use]
+    pub const fn new(depth: Depth) -> Self {
+        Self {
+            depth,
+            known: Vec::new(),
+            scopes: Vec::new(),
+            now: None,
+        }
+    }
 }
 
 /// Where a difference shows.
@@ -148,19 +187,29 @@ pub struct Report {
     pub undecided: u64,
     /// How much of each scope was seen; empty where nothing is withheld.
     pub scopes: Vec<ScopeSeen>,
+    /// How many checkpoints seen before the log was held to.
+    pub known: u64,
+    /// How many checkpoints the published history has.
+    pub history: u64,
+    /// How many entries' times are bounded from both sides by what witnesses saw.
+    pub bounded: u64,
     /// Each fund's money at the end, as the audit's own book has it.
     pub funds: Vec<Balance>,
     /// Every difference, in the order of the trail.
     pub differences: Vec<Difference>,
     /// What the verdict rests on, and what it does not say.
     pub notes: Vec<String>,
+    /// The newest checkpoint, if its signatures hold, the files make its root, and all that was seen before is in it: what a
+    /// reader does well to remember.
+    #[serde(skip)]
+    pub head: Option<Note>,
 }
 
 /// Checks a trail against a policy.
 /// # Errors
 /// A file that is there and cannot be read; a difference is no error.
 pub fn audit<F: Files>(files: &mut F, policy: &Policy, depth: Depth) -> Result<Report, F::Fault> {
-    audit_scopes(files, policy, depth, &[])
+    audit_with(files, policy, &Options::new(depth))
 }
 
 /// Checks a trail of which only some scopes are expected to be seen; what lies outside may be withheld.
@@ -172,34 +221,56 @@ pub fn audit_scopes<F: Files>(
     depth: Depth,
     scopes: &[Scope],
 ) -> Result<Report, F::Fault> {
+    let scopes = scopes.to_vec();
+    audit_with(
+        files,
+        policy,
+        &Options {
+            scopes,
+            ..Options::new(depth)
+        },
+    )
+}
+
+/// Checks a trail against a policy and what was seen of it before.
+/// # Errors
+/// A file that is there and cannot be read; a difference is no error.
+pub fn audit_with<F: Files>(
+    files: &mut F,
+    policy: &Policy,
+    options: &Options,
+) -> Result<Report, F::Fault> {
     let mut differences = Vec::new();
     let read = files.read(CHECKPOINT, crate::trail::note::NOTE_BYTES_MAX)?;
     let head = read_head(read.as_deref(), policy, &mut differences);
     let mut notes = notes(policy, &head);
     let replay = Replay::new(&head);
+    let past = Past::new(policy, &head, &options.known, options.now);
     let (checked, replay) = match head.tree {
         Some(tree) => check(
-            (TreeCheck::new(files, tree)?, tree.0),
-            (replay, scopes),
-            depth,
+            (TreeCheck::new(files, tree, past)?, tree.0),
+            (replay, &options.scopes),
+            options.depth,
         )?,
         None => {
             notes.push("without a checkpoint that can be read, nothing else was checked".into());
             (Checked::default(), replay)
         }
     };
-    if depth == Depth::Trail {
+    if options.depth == Depth::Trail {
         notes.push("no entry was decided again: --trail-only".into());
     }
     let decided = replay.finish(&mut notes);
+    notes.extend(said_of_the_past(&checked, decided.bounded));
     differences.extend(in_order(checked.differences, decided.differences));
     let verdict = if !differences.is_empty() {
         Verdict::Differ
-    } else if checked.withheld > 0 && scopes.is_empty() {
+    } else if checked.withheld > 0 && options.scopes.is_empty() {
         Verdict::Withheld
     } else {
         Verdict::Agree
     };
+    let is_held = checked.is_signed && head.verified.is_some() && keeps_its_past(&differences);
     Ok(Report {
         verdict,
         origin: head.origin,
@@ -209,11 +280,41 @@ pub fn audit_scopes<F: Files>(
         withheld: checked.withheld,
         decided: decided.decided,
         undecided: decided.undecided,
+        known: checked.seen.0,
+        history: checked.seen.1,
+        bounded: decided.bounded,
         scopes: decided.scopes,
         funds: decided.funds,
         differences,
         notes,
+        head: head.note.filter(|_| is_held),
     })
+}
+
+/// Whether nothing that was seen before is gone.
+fn keeps_its_past(differences: &[Difference]) -> bool {
+    let lost = [FlawKind::Rollback.as_str(), FlawKind::Fork.as_str()];
+    differences
+        .iter()
+        .all(|difference| !lost.contains(&difference.code))
+}
+
+/// What the verdict says about the time before this checkpoint.
+fn said_of_the_past(checked: &Checked, bounded: u64) -> Vec<String> {
+    let (known, history) = checked.seen;
+    let entries = checked.entries;
+    let memory = match known {
+        0 => "no earlier checkpoint is known here: history before this one is taken on the witnesses' word"
+            .to_owned(),
+        _ => format!("held to {known} checkpoints seen before"),
+    };
+    let times = match history {
+        0 => "times not bounded: there is no history of cosigned checkpoints".to_owned(),
+        _ => format!(
+            "by {history} checkpoints of the history, the times of {bounded} of {entries} entries are bounded from both sides"
+        ),
+    };
+    vec![memory, times]
 }
 
 /// Checks the files, and meanwhile decides every entry again, if so deep.
@@ -261,15 +362,17 @@ struct Head {
     /// The log's verifier keys in the policy: entry 0 must name one of them.
     keys: Vec<String>,
     verified: Option<VerifiedCheckpoint>,
+    note: Option<Note>,
 }
 
 fn read_head(bytes: Option<&[u8]>, policy: &Policy, differences: &mut Vec<Difference>) -> Head {
-    use crate::trail::{checkpoint::Checkpoint, note::Note};
+    use crate::trail::checkpoint::Checkpoint;
     let mut head = Head {
         origin: None,
         tree: None,
         keys: Vec::new(),
         verified: None,
+        note: None,
     };
     let place = || Place::File(CHECKPOINT.to_owned());
     let Some(bytes) = bytes else {
@@ -300,6 +403,7 @@ fn read_head(bytes: Option<&[u8]>, policy: &Policy, differences: &mut Vec<Differ
         Ok(verified) => head.verified = Some(verified),
         Err(flaw) => differences.push(Difference::of(place(), expected, &flaw)),
     }
+    head.note = Some(note);
     head
 }
 
@@ -316,10 +420,6 @@ fn notes(policy: &Policy, head: &Head) -> Vec<String> {
             "the policy asks for no witness: the log's own signature is all that binds it".into(),
         );
     }
-    notes.push(
-        "no earlier checkpoint is known here: that this history was never rewritten is not shown"
-            .into(),
-    );
     notes
 }
 

@@ -160,6 +160,10 @@ pub enum FlawKind {
     WitnessAhead,
     /// A witness has cosigned a tree that this one does not continue.
     WitnessRoot,
+    /// A cosignature from a time that the reader's clock has not reached.
+    CosignatureFuture,
+    /// A checkpoint that no witness has seen for long.
+    Stale,
 }
 
 impl FlawKind {
@@ -189,6 +193,8 @@ impl FlawKind {
         Self::WitnessSize,
         Self::WitnessAhead,
         Self::WitnessRoot,
+        Self::CosignatureFuture,
+        Self::Stale,
     ];
 
     /// The stable code.
@@ -219,6 +225,8 @@ impl FlawKind {
             Self::WitnessSize => "trail.witness-size",
             Self::WitnessAhead => "trail.witness-ahead",
             Self::WitnessRoot => "trail.witness-root",
+            Self::CosignatureFuture => "trail.cosignature-future",
+            Self::Stale => "trail.stale",
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{PoisonError, RwLock};
 use std::thread::{Scope, available_parallelism, scope};
 
+use super::past::Bound;
 use super::replay::Replay;
 use crate::book::entry::Entry;
 use crate::receipt;
@@ -22,12 +23,15 @@ const WAITING: usize = 2;
 pub(super) struct Piece {
     pub(super) first: u64,
     pub(super) entries: Vec<Option<Vec<u8>>>,
+    /// When they were written, by those who saw the log grow; ascending.
+    pub(super) bounds: Vec<Bound>,
 }
 
 /// A piece, read.
 pub(super) struct Parsed {
     pub(super) first: u64,
     pub(super) entries: Vec<Option<Result<Entry, Refusal>>>,
+    pub(super) bounds: Vec<Bound>,
 }
 
 /// The keys that the book has registered so far. A lane that does not know one yet leaves its signatures to the book.
@@ -108,5 +112,6 @@ fn parse(piece: Piece, keys: &Keys) -> Parsed {
     Parsed {
         first: piece.first,
         entries,
+        bounds: piece.bounds,
     }
 }

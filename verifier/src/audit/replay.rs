@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 
 use super::lanes::Parsed;
+use super::past::Bound;
 use super::scoped::{ScopeSeen, Seen};
 use super::{Difference, Head, Place};
 use crate::book::Book;
@@ -37,6 +38,8 @@ pub struct Balance {
 pub(super) struct Replay {
     book: Book,
     decided: u64,
+    /// How many entries' times are bounded from both sides.
+    bounded: u64,
     differences: Vec<Difference>,
     /// The first entry after which the state is unknown.
     lost_at: Option<u64>,
@@ -52,6 +55,8 @@ pub(super) struct Decided {
     pub(super) decided: u64,
     /// How many were seen and could not be.
     pub(super) undecided: u64,
+    /// How many entries' times are bounded from both sides.
+    pub(super) bounded: u64,
     /// How much of each scope was seen, where entries are withheld.
     pub(super) scopes: Vec<ScopeSeen>,
     /// The balances that the entries lead to.
@@ -65,6 +70,7 @@ impl Replay {
         Self {
             book: Book::new(),
             decided: 0,
+            bounded: 0,
             differences: Vec::new(),
             lost_at: None,
             origin: head.origin.clone(),
@@ -89,7 +95,9 @@ impl Replay {
     /// Takes the next piece of the tree.
     pub(super) fn piece(&mut self, piece: Parsed) {
         let mut differences = std::mem::take(&mut self.differences);
+        let mut bounds = piece.bounds.iter().peekable();
         for (seq, entry) in (piece.first..).zip(piece.entries) {
+            while bounds.next_if(|bound| bound.until <= seq).is_some() {}
             let mut report = |code, expected: String, found: String| {
                 let at = Place::Entry(seq);
                 differences.push(Difference {
@@ -100,7 +108,12 @@ impl Replay {
                 });
             };
             match entry {
-                Some(Ok(entry)) => self.entry(seq, &entry, &mut report),
+                Some(Ok(entry)) => {
+                    if let Some(bound) = bounds.peek() {
+                        self.bound(bound, &entry, &mut report);
+                    }
+                    self.entry(seq, &entry, &mut report);
+                }
                 Some(Err(refusal)) => {
                     let expected = "the one spelling of an entry".to_owned();
                     report(refusal.code.as_str(), expected, refusal.sentence);
@@ -116,6 +129,19 @@ impl Replay {
     fn skip(&mut self, seq: u64) {
         if self.seen.is_none() {
             self.lost_at.get_or_insert(seq);
+        }
+    }
+
+    /// Holds an entry's time against what witnesses saw before and after it.
+    fn bound(
+        &mut self,
+        bound: &Bound,
+        entry: &Entry,
+        report: &mut impl FnMut(&'static str, String, String),
+    ) {
+        self.bounded += u64::from(bound.after.is_some() && bound.before.is_some());
+        if !bound.holds(entry.at.unix()) {
+            report("entry.at-bounds", bound.to_string(), entry.at.to_string());
         }
     }
 
@@ -218,6 +244,7 @@ impl Replay {
             None => (Vec::new(), balances(&self.book), 0),
         };
         Decided {
+            bounded: self.bounded,
             decided: self.decided,
             undecided,
             scopes,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 
 use super::lanes::Piece;
+use super::past::{Bound, Past};
 use super::redacted::Redacted;
 use super::{CHECKPOINT, Difference, Files, Place, root_differs};
 use crate::book::redacted::RedactedPath;
@@ -20,6 +21,7 @@ type Widths = BTreeMap<(Option<u8>, u64), Vec<u16>>;
 
 pub(super) struct TreeCheck<'a, F> {
     pub(super) files: &'a mut F,
+    past: Past<'a>,
     size: TreeSize,
     root: Hash,
     /// The bundle that is being checked.
@@ -39,6 +41,10 @@ pub(super) struct Checked {
     pub(super) withheld: u64,
     /// Each with the bundle at which it showed.
     pub(super) differences: Vec<(u64, Difference)>,
+    /// How many checkpoints that somebody had seen before there were, and how many the published history has.
+    pub(super) seen: (u64, u64),
+    /// Whether the files make the signed root.
+    pub(super) is_signed: bool,
 }
 
 /// The entries of one bundle and their leaf hashes.
@@ -66,10 +72,16 @@ impl Entries {
 }
 
 impl<'a, F: Files> TreeCheck<'a, F> {
-    pub(super) fn new(files: &'a mut F, (size, root): (TreeSize, Hash)) -> Result<Self, F::Fault> {
-        let (widths, redacted, strays) = sort_names(files.names()?);
+    pub(super) fn new(
+        files: &'a mut F,
+        (size, root): (TreeSize, Hash),
+        mut past: Past<'a>,
+    ) -> Result<Self, F::Fault> {
+        let names = files.names()?;
+        let (widths, redacted, strays) = sort_names(past.find(files, names)?);
         let mut check = Self {
             files,
+            past,
             size,
             root,
             bundle: 0,
@@ -87,13 +99,19 @@ impl<'a, F: Files> TreeCheck<'a, F> {
     /// Checks all files in the order of the entries and sends the entries on.
     pub(super) fn run(mut self, send: &mut dyn FnMut(Piece)) -> Result<Checked, F::Fault> {
         let (mut count, mut withheld) = (0, 0);
+        self.look_ahead(0)?;
+        self.past.pass(0, Hash::EMPTY);
         for path in bundle::bundles_of(self.size) {
             self.bundle = path.number();
             let entries = self.bundle(path)?;
             let first = path.first();
+            let bounds = self.look_ahead(first.saturating_add(path.width().into()))?;
             let Some(leaves) = self.leaves(path, entries.as_ref())? else {
-                let entries = vec![None];
-                send(Piece { first, entries });
+                send(Piece {
+                    first,
+                    entries: vec![None],
+                    bounds,
+                });
                 self.give_up(path);
                 return Ok(self.checked((count, withheld)));
             };
@@ -119,7 +137,11 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 }
                 None => vec![None],
             };
-            send(Piece { first, entries });
+            send(Piece {
+                first,
+                entries,
+                bounds,
+            });
             self.files.progress(count, self.size.get());
         }
         self.finish()?;
@@ -131,7 +153,18 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             entries,
             withheld,
             differences: self.differences,
+            seen: (self.past.known_count, self.past.notes_count),
+            is_signed: self.growth.size() == self.size && self.growth.root() == self.root,
         }
+    }
+
+    /// Reads the history up to `end`, and what it says of the times until there.
+    fn look_ahead(&mut self, end: u64) -> Result<Vec<Bound>, F::Fault> {
+        self.past.read_until(self.files, end)?;
+        for difference in self.past.take_differences() {
+            self.report(difference);
+        }
+        Ok(self.past.bounds(end))
     }
 
     pub(super) fn report(&mut self, difference: Difference) {
@@ -255,6 +288,10 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         for (path, demanded) in full {
             self.compare_tiles(path, &demanded)?;
         }
+        let size = self.growth.size().get();
+        if self.past.is_seen(size) {
+            self.past.pass(size, self.growth.root());
+        }
         Ok(())
     }
 
@@ -307,6 +344,9 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         let root = self.growth.root();
         if root != self.root {
             self.report(root_differs(self.root, root));
+        }
+        for difference in self.past.finish(self.files, root)? {
+            self.report(difference);
         }
         let left: Vec<String> = std::mem::take(&mut self.widths)
             .into_iter()

@@ -88,6 +88,12 @@ impl VerifiedCheckpoint {
         &self.cosignatures
     }
 
+    /// The latest time, in Unix seconds, at which a witness of the policy saw it.
+    #[must_use]
+    pub fn last_time(&self) -> Option<u64> {
+        self.cosignatures.iter().map(|by| by.time).max()
+    }
+
     /// The earliest time, in Unix seconds, at which the quorum had cosigned; `None` if the policy asks for none.
     #[must_use]
     pub const fn quorum_time(&self) -> Option<u64> {
@@ -155,6 +161,19 @@ impl Policy {
     /// `trail.note`, `trail.checkpoint`, `trail.root`, `trail.origin`, `trail.signature`, `trail.cosignature`,
     /// `trail.quorum`
     pub fn check(&self, note: &Note) -> Result<VerifiedCheckpoint, Flaw> {
+        let signed = self.check_signed(note)?;
+        let quorum_time = self.quorum_time(&signed.cosignatures)?;
+        Ok(VerifiedCheckpoint {
+            quorum_time,
+            ..signed
+        })
+    }
+
+    /// Checks a checkpoint but for the quorum: enough for one that the log is held to, since the log has signed it.
+    /// Its [`VerifiedCheckpoint::quorum_time`] is `None` where the quorum is not met, too.
+    /// # Errors
+    /// As [`Policy::check`], without `trail.quorum`.
+    pub fn check_signed(&self, note: &Note) -> Result<VerifiedCheckpoint, Flaw> {
         let checkpoint = Checkpoint::parse(note.text())?;
         let origin = checkpoint.origin();
         if !self.logs.iter().any(|log| log.key.name() == origin) {
@@ -181,7 +200,7 @@ impl Policy {
             })
         });
         let cosignatures: Vec<_> = cosignatures.collect();
-        let quorum_time = self.quorum_time(&cosignatures)?;
+        let quorum_time = self.quorum_time(&cosignatures).ok().flatten();
         Ok(VerifiedCheckpoint {
             checkpoint,
             cosignatures,

@@ -5,6 +5,7 @@ mod audit;
 mod command;
 mod golden;
 mod laws;
+mod past;
 mod promise;
 mod refusals;
 mod scenarios;

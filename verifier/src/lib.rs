@@ -8,6 +8,7 @@
 #[macro_use]
 mod packed;
 
+pub mod analysis;
 pub mod audit;
 pub mod book;
 pub mod fact;

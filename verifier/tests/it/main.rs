@@ -1,6 +1,7 @@
 //! Tests of the verifier from outside: whole trails, and the command with its exit codes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod analysis;
 mod audit;
 mod command;
 mod golden;

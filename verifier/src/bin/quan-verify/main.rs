@@ -8,6 +8,8 @@ mod folder;
 mod print;
 mod receipt;
 mod reply;
+mod study;
+mod tables;
 mod witness;
 
 use clap::{Parser, Subcommand};
@@ -72,6 +74,14 @@ enum Command {
         #[arg(long)]
         policy: PathBuf,
     },
+    /// Counts use by site, region and week, and subsidy by scheme, programme, size class, evidence level and word.
+    Stats {
+        /// The trail: the folder that holds `checkpoint` and `tile/`.
+        folder: PathBuf,
+        /// Whom to trust (C2SP tlog-policy).
+        #[arg(long)]
+        policy: PathBuf,
+    },
     /// Tells in words what an entry, or every entry about a voucher or an order, says.
     Explain {
         /// The number of an entry, or the id of a voucher or an order.
@@ -116,6 +126,7 @@ fn main() -> ExitCode {
         }
         Command::Reply(asked) => reply::check(&asked, json),
         Command::Proof { file, policy } => check_proof(&file, &policy, json),
+        Command::Stats { folder, policy } => study::show_stats(&folder, &policy, json),
         Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
         Command::Witness(arguments) => witness::run(&arguments),
     };

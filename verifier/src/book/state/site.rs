@@ -85,6 +85,18 @@ impl Capacity {
         self.occupied.get(&hour).copied().unwrap_or(0)
     }
 
+    /// The hours from which a share gives another number of cards, ascending; none are given before the first.
+    pub fn shares(&self) -> impl Iterator<Item = (ClockHour, u32)> {
+        self.shares.iter().map(|(hour, cards)| (*hour, *cards))
+    }
+
+    /// The occupied hours with their GPU-seconds, ascending.
+    pub fn hours(&self) -> impl Iterator<Item = (ClockHour, i64)> {
+        self.occupied
+            .iter()
+            .map(|(hour, seconds)| (*hour, *seconds))
+    }
+
     /// The most GPU-seconds occupied in one of the hours from `from` to before `to`, with its hour.
     #[must_use]
     pub fn busiest(&self, from: ClockHour, to: ClockHour) -> Option<(ClockHour, i64)> {

@@ -105,7 +105,9 @@ fn show(args: &Args) -> Result<bool, Fault> {
     let report = audit::run(&data)?;
     let same_money = summary::agrees(&answers, &report);
     println!("{}", summary::page(&story, &answers));
-    println!("{}", summary::audit(&data, &report, same_money));
+    let promises = audit::promises(&data, &stage.address.replies())?;
+    let agrees = same_money && promises.broken.is_empty();
+    println!("{}", summary::audit(&data, &report, same_money, &promises));
     let seconds = begun.elapsed().as_secs_f64();
     println!("{entries} entries, from an empty folder to the audit in {seconds:.1} s");
     if args.once {
@@ -116,7 +118,7 @@ fn show(args: &Args) -> Result<bool, Fault> {
         server.stop_on_signals()?;
         server.wait()?;
     }
-    Ok(same_money)
+    Ok(agrees)
 }
 
 /// How often the publisher looks for new entries here, in milliseconds: nobody should wait for it.

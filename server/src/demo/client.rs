@@ -1,6 +1,6 @@
 //! The exchange as any client sees it: an address, an API key, JSON in and out. The story has no other way in.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Fault;
+use crate::http::REPLY_HEADER;
 
 /// The longest answer that is read: a page of a list is far below.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
@@ -24,6 +25,8 @@ struct Shared {
     url: String,
     /// The next idempotency key.
     number: Cell<u64>,
+    /// The signed replies to commands, as they came.
+    replies: RefCell<Vec<String>>,
 }
 
 /// A caller with one API key.
@@ -75,12 +78,18 @@ impl Address {
             agent,
             url,
             number: Cell::new(0),
+            replies: RefCell::default(),
         }))
     }
 
     /// Where it listens.
     pub(super) fn url(&self) -> &str {
         &self.0.url
+    }
+
+    /// Every signed reply so far: what the exchange has promised and refused.
+    pub(super) fn replies(&self) -> Vec<String> {
+        self.0.replies.borrow().clone()
     }
 
     /// A caller with this key.
@@ -189,6 +198,11 @@ impl Client {
                 .header("idempotency-key", format!("demo-{number}"))
                 .send(body);
             tries += 1;
+            let header = sent.as_ref().ok().map(ureq::http::Response::headers);
+            let signed = header.and_then(|header| header.get(REPLY_HEADER.as_str())?.to_str().ok());
+            let mut replies = self.shared.replies.borrow_mut();
+            replies.extend(signed.map(str::to_owned));
+            drop(replies);
             match json(path, sent)? {
                 (503, _) if tries < TRIES => std::thread::sleep(PAUSE),
                 answer => return Ok(answer),

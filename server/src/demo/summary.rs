@@ -7,6 +7,7 @@ use std::path::Path;
 use verifier::audit::{Report, Verdict};
 
 use super::answers::{Answers, Bill, Classes, Enacted};
+use super::audit::Promises;
 use super::compute::Placed;
 use super::metering::Metered;
 use super::payout::Paid;
@@ -216,7 +217,7 @@ fn payment(page: &mut String, paid: &Paid) {
 }
 
 /// The audit, and where everything lies.
-pub(super) fn audit(data: &Path, report: &Report, same_money: bool) -> String {
+pub(super) fn audit(data: &Path, report: &Report, same_money: bool, promises: &Promises) -> String {
     let verdict = match report.verdict {
         Verdict::Agree => "agree",
         Verdict::Withheld => "withheld",
@@ -242,6 +243,14 @@ pub(super) fn audit(data: &Path, report: &Report, same_money: bool) -> String {
             "  {} {}: expected {}, found {}",
             difference.at, difference.code, difference.expected, difference.found
         );
+    }
+    let _ = writeln!(
+        page,
+        "  {} signed replies were promises of an entry, and the trail keeps them; {} were refusals",
+        promises.kept, promises.refused
+    );
+    for broken in &promises.broken {
+        let _ = writeln!(page, "  a reply does not hold: {broken}");
     }
     let data = data.display();
     let _ = writeln!(

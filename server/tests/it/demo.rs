@@ -48,6 +48,11 @@ fn the_demo_agrees_with_its_own_trail_and_any_flipped_byte_is_found() {
         let row = row.unwrap_or_else(|| panic!("{} is not on the page", fund.fund));
         assert_eq!(row[1..], columns(&fund.fen), "{}", fund.fund);
     }
+    // All but what the meter has sent: each was answered over a signature, and each promise is kept.
+    let kept = page.lines().find(|line| line.contains(" signed replies "));
+    let kept: Option<u64> = kept.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    assert!(kept > Some(report.entries / 2), "{page}");
+    assert!(!page.contains("a reply does not hold"), "{page}");
     told(&page);
     flip(&mut trail, &policy);
     damage(&trail, &data);

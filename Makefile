@@ -30,9 +30,13 @@ test:
 deny:
 	./scripts/deny
 
-# What takes too long for every change: a million fuzzed signatures get one verdict.
+# What takes too long for every change: a million fuzzed signatures get one verdict; servers are killed a thousand times.
 torture:
+	QUAN_DEATHS=334 cargo test -p quan-server --test it kill:: -- --nocapture
 	QUAN_FUZZED=1000000 cargo test --release -p quan-verifier --lib signature -- --nocapture
+
+# The book is large and looked up at random: huge pages spare the processor half of its walks through page tables.
+run demo bench: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1
 
 # Ratios against peers run in the same minute; printed and written to target/bench.json.
 bench:

@@ -1,16 +1,19 @@
 //! Clients that ask at the same time, repeat with the same key until they are answered, and keep what they were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use verifier::audit::Verdict;
+use verifier::book::entry::Entry;
 use verifier::id::Sha256Hash;
+use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
+use verifier::trail::tree::{Frontier, leaf_hash};
 
 use super::process::{A_MOMENT, PATIENCE, Server};
 use super::{Database, Trail, replay};
@@ -28,6 +31,9 @@ pub(crate) struct Load {
     moved: Condvar,
     heard: Mutex<Heard>,
     told: Condvar,
+    /// The published checkpoint, and every one that was seen in its place.
+    checkpoint: PathBuf,
+    seen: Mutex<BTreeSet<Vec<u8>>>,
     next: AtomicU64,
     done: AtomicBool,
 }
@@ -53,6 +59,8 @@ impl Load {
             moved: Condvar::new(),
             heard: Mutex::default(),
             told: Condvar::new(),
+            checkpoint: data.join("trail/checkpoint"),
+            seen: Mutex::default(),
             next: AtomicU64::new(0),
             done: AtomicBool::new(false),
         }
@@ -65,6 +73,7 @@ impl Load {
             for _ in 0..CLIENTS {
                 scope.spawn(|| self.ask_until_done());
             }
+            scope.spawn(|| self.watch_until_done());
             // However this ends, also by a failed step, the clients end too: the scope waits for them.
             let _done = Done(self);
             story();
@@ -100,6 +109,16 @@ impl Load {
         drop(heard);
         servers.iter_mut().for_each(Server::is_alive);
         assert!(!waited.timed_out(), "{else_say}");
+    }
+
+    /// Keeps every checkpoint that is published, as somebody does who copies them.
+    fn watch_until_done(&self) {
+        while !self.done.load(Ordering::SeqCst) {
+            if let Ok(note) = fs::read(&self.checkpoint) {
+                self.seen.lock().unwrap().insert(note);
+            }
+            thread::sleep(A_MOMENT);
+        }
     }
 
     /// Asks, and asks again with the same key until it is answered, then the next.
@@ -183,10 +202,28 @@ impl Load {
             assert_eq!(seqs.get(&cmd), Some(&seq), "request {number}");
         }
         let policy = Policy::parse(&fs::read(data.join("policy.txt")).unwrap()).unwrap();
+        are_prefixes(&self.seen.into_inner().unwrap(), &policy, &entries);
         let mut trail = Trail::read(&data.join("trail"));
         let report = trail.audit(&policy);
         assert_eq!(report.verdict, Verdict::Agree, "{:?}", report.differences);
         assert_eq!(report.entries, entries.len() as u64);
+    }
+}
+
+/// Every checkpoint that was ever seen is signed, and its root is that of so many of the entries.
+fn are_prefixes(seen: &BTreeSet<Vec<u8>>, policy: &Policy, entries: &[Entry]) {
+    let mut edge = Frontier::empty();
+    let mut roots = vec![edge.root()];
+    for entry in entries {
+        edge.append(leaf_hash(&entry.to_bytes().unwrap()));
+        roots.push(edge.root());
+    }
+    assert!(seen.len() > 1, "only {} checkpoints were seen", seen.len());
+    for note in seen {
+        let verified = policy.check(&Note::parse(note).unwrap()).unwrap();
+        let checkpoint = verified.checkpoint();
+        let size = usize::try_from(checkpoint.size().get()).unwrap();
+        assert_eq!(roots.get(size), Some(&checkpoint.root()), "at {size}");
     }
 }
 

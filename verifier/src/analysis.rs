@@ -1,12 +1,15 @@
-//! What a whole trail says taken together: use and money ([`stats`]) (DESIGN §8).
+//! What a whole trail says taken together: use and money ([`stats`]), patterns worth a look ([`signals`]), and what only
+//! several trails show ([`cross`]) (DESIGN §8, §9).
 //!
 //! All of it is a pure function of the entries. A [`Study`] applies them to a book of its own and keeps beside it the few
 //! things that a book forgets. It decides nothing again: whoever shows a result audits the trail first, and compares
 //! [`Study::root`] with the root that was audited.
 
+pub mod cross;
 mod earned;
 mod level;
 mod seen;
+pub mod signals;
 pub mod stats;
 mod week;
 

@@ -4,9 +4,23 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use verifier::analysis::Study;
+use verifier::analysis::cross::cross;
+use verifier::analysis::signals::signals;
 use verifier::analysis::stats::{Part, stats};
+use verifier::book::Book;
+use verifier::book::command::{self, Command::AcceptReceipt, Command::OpenExchange};
+use verifier::book::decide::{Env, Request, decide};
+use verifier::book::entry::RULES;
+use verifier::book::found::Found;
+use verifier::id::{ActorId, PartyId, Salt};
+use verifier::signature::Signer;
+use verifier::time::{Timestamp, UtcOffset};
 
-use crate::golden;
+#[path = "../../benches/support/market.rs"]
+mod market;
+
+use crate::{golden, story};
+use market::{Exchange, Market, Who};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/trail/v1/trail");
 const POLICY: &str = concat!(
@@ -115,4 +129,183 @@ fn the_command_prints_statistics_of_the_golden_trail() {
     let nowhere = Path::new(GOLDEN).join("nowhere");
     let nowhere = nowhere.to_string_lossy();
     exits(&run(&["stats", &nowhere, "--policy", POLICY]), 2);
+}
+
+/// A market of the benches on a book in memory: one provider, one buyer, its own seeds for every exchange's salts.
+struct Hall {
+    origin: &'static str,
+    salt: u8,
+    book: Book,
+    entries: Vec<Vec<u8>>,
+    who: Vec<(Who, PartyId, ActorId)>,
+    now: Timestamp,
+}
+
+impl Hall {
+    /// An exchange with two orders, each with receipts over the hours before `end`.
+    fn metered(origin: &'static str, salt: u8, end: &str) -> Self {
+        let now = Timestamp::parse("2026-11-23T08:00:00Z").unwrap();
+        let mut hall = Self {
+            origin,
+            salt,
+            book: Book::new(),
+            entries: Vec::new(),
+            who: Vec::new(),
+            now,
+        };
+        let drawn = Salt::new([salt; 16]);
+        let exchange = (PartyId::draw(&drawn, 0, 0), ActorId::draw(&drawn, 0, 0));
+        hall.hire(Who::Exchange, exchange.0, exchange.1);
+        let x = Signer::from_seed(&[2; 32]).public().x();
+        let open = command::OpenExchange {
+            origin: origin.into(),
+            log_vkey: story::log_key().to_string(),
+            delivery_key: x.clone(),
+            reply_key: x,
+            utc_offset_min: UtcOffset::CHINA,
+        };
+        hall.ask(Who::Exchange, OpenExchange(open));
+        let mut market = Market::open(&mut hall, 2, 30, Timestamp::parse(end).unwrap());
+        for jws in market.receipts(60) {
+            let jws = jws.parse().unwrap();
+            hall.ask(Who::Provider, AcceptReceipt(command::AcceptReceipt { jws }));
+        }
+        hall
+    }
+
+    fn study(&self) -> Study {
+        let mut study = Study::new();
+        self.entries.iter().for_each(|entry| study.take(entry));
+        assert_eq!(study.stopped(), None);
+        study
+    }
+}
+
+impl Exchange for Hall {
+    fn origin(&self) -> &str {
+        self.origin
+    }
+
+    fn hire(&mut self, who: Who, party: PartyId, actor: ActorId) {
+        self.who.push((who, party, actor));
+    }
+
+    fn ask(&mut self, who: Who, command: command::Command) -> Found {
+        let (_, by, actor) = *self.who.iter().find(|(of, ..)| *of == who).unwrap();
+        let mut salt = [self.salt; 16];
+        salt[..8].copy_from_slice(&self.book.size.to_be_bytes());
+        let salt = if self.book.size == 0 {
+            [self.salt; 16]
+        } else {
+            salt
+        };
+        let env = Env {
+            at: self.now,
+            salt: Salt::new(salt),
+            rules: RULES,
+        };
+        let request = Request {
+            by,
+            actor,
+            cmd: None,
+            req: None,
+            command,
+        };
+        let entry = decide(&self.book, &request, &env).unwrap();
+        self.book.apply(&entry).unwrap();
+        self.entries.push(entry.to_bytes().unwrap());
+        entry.found
+    }
+}
+
+const NOW: &str = "2026-11-23T08:00:00Z";
+
+#[test]
+fn one_site_given_and_billed_in_two_cities_is_found_by_every_rule() {
+    let (one, other) = (
+        Hall::metered("city-a.example/quan", 1, NOW).study(),
+        Hall::metered("city-b.example/quan", 9, NOW).study(),
+    );
+    let crossing = cross(&[&one, &other]);
+    assert_eq!(crossing.common_sites, 1);
+    let codes: Vec<_> = crossing.findings.iter().map(|all| all.code).collect();
+    assert_eq!(codes[..3], ["cross.share", "cross.billed", "cross.overlap"]);
+    // Each of the 60 receipts names its own run, and each run stands in both trails.
+    let runs = crossing
+        .findings
+        .iter()
+        .filter(|all| all.code == "cross.run");
+    let runs: Vec<_> = runs.collect();
+    assert_eq!(runs.len(), 60);
+    assert_eq!(codes.len(), 63);
+    assert!(runs.iter().all(|run| run.places.len() == 2));
+    let billed = &crossing.findings[1];
+    assert_eq!(billed.count, 30);
+    assert_eq!(
+        (billed.spans[0].sum, billed.spans[0].limit),
+        (4 * 3600, 2 * 3600)
+    );
+    let share = &crossing.findings[0];
+    assert_eq!((share.spans[0].sum, share.spans[0].limit), (4, 2));
+}
+
+#[test]
+fn honest_exchanges_have_nothing_to_explain() {
+    let hall = Hall::metered("city-a.example/quan", 1, NOW).study();
+    let crossing = cross(&[&study(), &hall]);
+    assert_eq!(crossing.findings, []);
+    assert_eq!(crossing.common_sites, 0);
+}
+
+#[test]
+fn the_same_contract_in_two_trails_is_found() {
+    let mut other = Study::new();
+    for mut entry in golden::entries() {
+        if let command::Command::OpenExchange(open) = &mut entry.asked {
+            open.origin = "city-b.example/quan".into();
+        }
+        other.take(&entry.to_bytes().unwrap());
+    }
+    let crossing = cross(&[&study(), &other]);
+    let documents = crossing
+        .findings
+        .iter()
+        .filter(|all| all.code == "cross.document");
+    let about: Vec<_> = documents
+        .map(|all| all.about.split(' ').next().unwrap())
+        .collect();
+    assert!(about.contains(&"contract"), "{about:?}");
+    assert!(about.contains(&"invoice"), "{about:?}");
+}
+
+#[test]
+fn work_that_keeps_to_the_clock_shows_and_an_honest_story_is_not_full_of_signals() {
+    let hall = Hall::metered("city-a.example/quan", 1, NOW).study();
+    let found = signals(&hall);
+    assert_eq!(found.kinds.len(), 9);
+    // Thirty hours in a row are one spell, not thirty; and one buyer with one seller is a pair only from some money on.
+    let names: Vec<_> = found.seen.iter().map(|one| one.signal).collect();
+    assert!(!names.contains(&"hour-wall"), "{names:?}");
+    let golden = signals(&study());
+    assert!(golden.seen.len() < 20, "{:?}", golden.seen);
+}
+
+#[test]
+fn signals_and_cross_are_printed_and_a_finding_exits_1() {
+    let page = exits(&run(&["signals", GOLDEN, "--policy", POLICY]), 0);
+    for kind in [
+        "pair-share",
+        "cycles",
+        "cap-hugging",
+        "splitting",
+        "hour-wall",
+    ] {
+        assert!(page.contains(kind), "{kind}\n{page}");
+    }
+    let page = exits(&run(&["signals", GOLDEN, "--policy", POLICY, "--json"]), 0);
+    let json: serde_json::Value = serde_json::from_str(&page).unwrap();
+    assert_eq!(json["signals"]["kinds"].as_array().unwrap().len(), 9);
+    // One log twice is a mistake of whoever asks.
+    exits(&run(&["cross", GOLDEN, GOLDEN, "--policy", POLICY]), 2);
+    exits(&run(&["cross", GOLDEN, "--policy", POLICY]), 2);
 }

@@ -82,6 +82,23 @@ enum Command {
         #[arg(long)]
         policy: PathBuf,
     },
+    /// Looks for patterns that are worth a look: each with its threshold, entries, parties and numbers. No verdicts.
+    Signals {
+        /// The trail: the folder that holds `checkpoint` and `tile/`.
+        folder: PathBuf,
+        /// Whom to trust (C2SP tlog-policy).
+        #[arg(long)]
+        policy: PathBuf,
+    },
+    /// Compares the trails of several exchanges: one site's hardware, one run or one document in two of them exits 1.
+    Cross {
+        /// The trails, each a folder that holds `checkpoint` and `tile/`.
+        #[arg(required = true, num_args = 2..)]
+        folders: Vec<PathBuf>,
+        /// Whom to trust (C2SP tlog-policy): once for all, or once a trail in the same order.
+        #[arg(long, required = true)]
+        policy: Vec<PathBuf>,
+    },
     /// Tells in words what an entry, or every entry about a voucher or an order, says.
     Explain {
         /// The number of an entry, or the id of a voucher or an order.
@@ -127,6 +144,8 @@ fn main() -> ExitCode {
         Command::Reply(asked) => reply::check(&asked, json),
         Command::Proof { file, policy } => check_proof(&file, &policy, json),
         Command::Stats { folder, policy } => study::show_stats(&folder, &policy, json),
+        Command::Signals { folder, policy } => study::show_signals(&folder, &policy, json),
+        Command::Cross { folders, policy } => study::show_crossing(&folders, &policy, json),
         Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
         Command::Witness(arguments) => witness::run(&arguments),
     };

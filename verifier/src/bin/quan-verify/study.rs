@@ -1,5 +1,6 @@
 //! `stats`, `signals` and `cross`: what audited trails say taken together (DESIGN §8, §9).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -7,6 +8,8 @@ use serde_json::{Value, json};
 use crate::folder::Folder;
 use crate::{Answer, NotChecked, print, read_policy, tables};
 use verifier::analysis::Study;
+use verifier::analysis::cross::cross;
+use verifier::analysis::signals::signals;
 use verifier::analysis::stats::stats;
 use verifier::audit::{self, Depth, Report, Verdict};
 
@@ -79,4 +82,69 @@ pub(crate) fn show_stats(folder: &Path, policy: &Path, json: bool) -> Result<Ans
         agrees: studied.agrees(),
         page,
     })
+}
+
+/// Patterns that are worth a look.
+pub(crate) fn show_signals(folder: &Path, policy: &Path, json: bool) -> Result<Answer, NotChecked> {
+    let studied = Studied::read(folder, policy)?;
+    let signals = signals(&studied.study);
+    let page = if json {
+        print::object(&json!({"trail": studied.verdict(), "signals": signals}))
+    } else {
+        studied.warning() + &tables::signals(&signals)
+    };
+    Ok(Answer {
+        agrees: studied.agrees(),
+        page,
+    })
+}
+
+/// What only several trails show. A finding is a difference.
+pub(crate) fn show_crossing(
+    folders: &[PathBuf],
+    policies: &[PathBuf],
+    json: bool,
+) -> Result<Answer, NotChecked> {
+    let all = with_policies(folders, policies)?;
+    let trails = all
+        .into_iter()
+        .map(|(folder, policy)| Studied::read(folder, policy))
+        .collect::<Result<Vec<_>, _>>()?;
+    let origins: BTreeSet<_> = trails.iter().map(|one| &one.report.origin).collect();
+    if origins.len() < trails.len() {
+        let why = "two of these trails are of one log: give each exchange once";
+        return Err(NotChecked(why.to_owned()));
+    }
+    let studies: Vec<_> = trails.iter().map(|one| &one.study).collect();
+    let crossing = cross(&studies);
+    let page = if json {
+        let verdicts: Vec<_> = trails.iter().map(Studied::verdict).collect();
+        print::object(&json!({"trails": verdicts, "cross": crossing}))
+    } else {
+        let warnings: String = trails.iter().map(Studied::warning).collect();
+        warnings + &tables::crossing(&crossing)
+    };
+    Ok(Answer {
+        agrees: crossing.findings.is_empty() && trails.iter().all(Studied::agrees),
+        page,
+    })
+}
+
+/// One policy for all trails, or one a trail in the same order.
+fn with_policies<'a>(
+    folders: &'a [PathBuf],
+    policies: &'a [PathBuf],
+) -> Result<Vec<(&'a Path, &'a Path)>, NotChecked> {
+    match policies {
+        [policy] => Ok(folders.iter().map(|one| (&**one, &**policy)).collect()),
+        several if several.len() == folders.len() => {
+            let pairs = folders.iter().zip(several);
+            Ok(pairs.map(|(one, policy)| (&**one, &**policy)).collect())
+        }
+        several => Err(NotChecked(format!(
+            "{} policies for {} trails: give one for all, or one for each in the same order",
+            several.len(),
+            folders.len()
+        ))),
+    }
 }

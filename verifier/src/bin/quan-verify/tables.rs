@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use verifier::analysis::cross::{Crossing, Finding};
+use verifier::analysis::signals::{Signal, Signals};
 use verifier::analysis::stats::{Part, Stats, Use};
 
 /// Fen as CNY: 100 fen are 1 CNY.
@@ -86,4 +88,98 @@ fn part(page: &mut String, part: &Part) {
         cny(part.taken_back_fen),
         cny(part.granted_fen)
     );
+}
+
+/// What was looked for, and what was seen.
+pub(crate) fn signals(signals: &Signals) -> String {
+    let mut page = String::new();
+    let _ = writeln!(
+        page,
+        "{} signals in {} kinds; a signal is no verdict: read on at its entries",
+        signals.seen.len(),
+        signals.kinds.len()
+    );
+    for kind in &signals.kinds {
+        let thresholds: Vec<_> = kind
+            .thresholds
+            .iter()
+            .map(|(name, value)| number(name, *value))
+            .collect();
+        let _ = writeln!(page, "\n{}: {}", kind.name, kind.looks_for);
+        let _ = writeln!(page, "  from {}", thresholds.join(" · "));
+        let seen = signals.seen.iter().filter(|one| one.signal == kind.name);
+        seen.for_each(|one| signal(&mut page, one));
+    }
+    page
+}
+
+fn signal(page: &mut String, signal: &Signal) {
+    let parties: Vec<_> = signal.parties.iter().map(ToString::to_string).collect();
+    let numbers: Vec<_> = signal
+        .numbers
+        .iter()
+        .map(|(name, value)| number(name, *value))
+        .collect();
+    let entries: Vec<_> = signal.entries.iter().map(ToString::to_string).collect();
+    let _ = writeln!(page, "  - {}", numbers.join(" · "));
+    let _ = writeln!(page, "      parties  {}", parties.join(" "));
+    let _ = writeln!(page, "      about    {}", signal.subjects.join(" "));
+    let _ = writeln!(page, "      entries  {}", entries.join(" "));
+}
+
+/// A number with the unit that its name ends in.
+fn number(name: &str, value: i64) -> String {
+    if let Some(name) = name.strip_suffix("_fen") {
+        return format!("{name} {} CNY", cny(value));
+    }
+    if let Some(name) = name.strip_suffix("_bp") {
+        return format!("{name} {}", percent(value));
+    }
+    if let Some(name) = name.strip_suffix("_seconds") {
+        return format!("{name} {} d", value / 86_400);
+    }
+    format!("{name} {value}")
+}
+
+/// What several trails say together.
+pub(crate) fn crossing(crossing: &Crossing) -> String {
+    let mut page = String::new();
+    let _ = writeln!(
+        page,
+        "{}: {} trails, {} sites in common, {} findings",
+        if crossing.findings.is_empty() {
+            "agree"
+        } else {
+            "differ"
+        },
+        crossing.trails.len(),
+        crossing.common_sites,
+        crossing.findings.len()
+    );
+    crossing
+        .findings
+        .iter()
+        .for_each(|one| finding(&mut page, one));
+    page
+}
+
+fn finding(page: &mut String, finding: &Finding) {
+    let _ = writeln!(
+        page,
+        "  {}  {}  ({} times)",
+        finding.code, finding.about, finding.count
+    );
+    for span in &finding.spans {
+        let _ = writeln!(
+            page,
+            "      {} to {}  {} of at most {}",
+            span.from, span.to, span.sum, span.limit
+        );
+    }
+    for place in &finding.places {
+        let entry = place
+            .entry
+            .map_or_else(String::new, |seq| format!(" entry {seq}"));
+        let _ = writeln!(page, "      in {}{entry}  {}", place.trail, place.subject);
+    }
 }

@@ -4,6 +4,7 @@
 mod analysis;
 mod audit;
 mod command;
+mod fetch;
 mod golden;
 mod laws;
 mod past;

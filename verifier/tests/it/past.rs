@@ -15,7 +15,7 @@ use verifier::trail::{Hash, TreeSize};
 use crate::story::{self, Story, Trail};
 
 /// One second an entry from here on: when entry 0 was written.
-const START: u64 = 1_795_420_800;
+pub(crate) const START: u64 = 1_795_420_800;
 
 fn log() -> NoteSigner {
     let name = KeyName::parse(story::ORIGIN).unwrap();
@@ -27,10 +27,13 @@ fn witness() -> Cosigner {
     Cosigner::new(name, Signer::from_seed(&[5; 32]))
 }
 
-fn policy() -> Policy {
+pub(crate) fn policy_text() -> String {
     let (log, witness) = (story::log_key(), witness());
-    let text = format!("log {log}\nwitness w {}\nquorum w\n", witness.key());
-    Policy::parse(text.as_bytes()).unwrap()
+    format!("log {log}\nwitness w {}\nquorum w\n", witness.key())
+}
+
+fn policy() -> Policy {
+    Policy::parse(policy_text().as_bytes()).unwrap()
 }
 
 /// The checkpoint over these entries, signed and at `time` cosigned.
@@ -52,7 +55,7 @@ fn up_to(entries: &[Vec<u8>], size: u64) -> &[Vec<u8>] {
 }
 
 /// A trail whose witness has seen it at these sizes, each a second after the last entry of it, and at its end.
-fn seen_at(story: &Story, sizes: &[u64]) -> Trail {
+pub(crate) fn seen_at(story: &Story, sizes: &[u64]) -> Trail {
     let entries = &story.entries;
     let notes: Vec<String> = sizes
         .iter()

@@ -1,12 +1,16 @@
 //! `quan-verify`: checks what an exchange has published, with nothing but its files and a policy (DESIGN §8).
 //!
-//! Opens no database; only `witness` opens a socket. Exit code: 0 all was checked and agrees, 1 something differs, 2 it could not be checked.
+//! Opens no database; only `fetch`, `audit` of an address and `witness` open a socket. Exit code: 0 all was checked and agrees, 1 something differs, 2 it could not be checked.
 
+mod audit;
+mod copy;
 mod desk;
 mod explain;
+mod fetch;
 mod folder;
 mod print;
 mod receipt;
+mod remote;
 mod reply;
 mod study;
 mod tables;
@@ -17,8 +21,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use folder::{Folder, Unreadable};
-use verifier::audit::{self, Depth, Verdict};
+use folder::Unreadable;
 use verifier::book::scope::Scope;
 use verifier::trail::policy::{POLICY_BYTES_MAX, Policy};
 use verifier::trail::proof::{PROOF_BYTES_MAX, Proof};
@@ -39,20 +42,9 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Checks every file, hash and signature of a trail and decides every entry again.
-    Audit {
-        /// The trail: the folder that holds `checkpoint` and `tile/`.
-        folder: PathBuf,
-        /// Whom to trust (C2SP tlog-policy).
-        #[arg(long)]
-        policy: PathBuf,
-        /// Checks files, hashes and signatures only, of whatever log.
-        #[arg(long)]
-        trail_only: bool,
-        /// Declares that only these scopes are seen, e.g. fund/sh-2025 or region/310000, beside what is common; may be repeated.
-        /// Undeclared, what is withheld makes the answer `withheld`, exit code 1.
-        #[arg(long, value_parser = scope, conflicts_with = "trail_only")]
-        scope: Vec<Scope>,
-    },
+    Audit(audit::Arguments),
+    /// Copies a published trail to a folder, or brings the copy up to date; nothing is written that the log has not signed.
+    Fetch(fetch::Arguments),
     /// Checks one signed receipt: a compact JWS in a file.
     Receipt {
         /// The receipt.
@@ -132,12 +124,8 @@ impl From<Unreadable> for NotChecked {
 fn main() -> ExitCode {
     let Arguments { command, json } = Arguments::parse();
     let answer = match command {
-        Command::Audit {
-            folder,
-            policy,
-            trail_only,
-            scope,
-        } => check_trail(&folder, &policy, (trail_only, &scope), json),
+        Command::Audit(asked) => audit::run(&asked, json),
+        Command::Fetch(asked) => fetch::run(&asked, json),
         Command::Receipt { file, key, trail } => {
             receipt::check(&file, key.as_deref(), trail.as_deref(), json)
         }
@@ -170,26 +158,6 @@ fn read_policy(file: &Path) -> Result<Policy, NotChecked> {
     let bytes = folder::read(file, POLICY_BYTES_MAX)?;
     Policy::parse(&bytes)
         .map_err(|flaw| NotChecked(format!("the policy {}: {flaw}", file.display())))
-}
-
-fn check_trail(
-    folder: &Path,
-    policy: &Path,
-    (trail_only, scopes): (bool, &[Scope]),
-    json: bool,
-) -> Result<Answer, NotChecked> {
-    let policy = read_policy(policy)?;
-    let mut folder = Folder::open(folder)?;
-    let depth = if trail_only {
-        Depth::Trail
-    } else {
-        Depth::Decisions
-    };
-    let report = audit::audit_scopes(&mut folder, &policy, depth, scopes)?;
-    Ok(Answer {
-        agrees: report.verdict == Verdict::Agree,
-        page: print::report(&report, json),
-    })
 }
 
 fn check_proof(file: &Path, policy: &Path, json: bool) -> Result<Answer, NotChecked> {

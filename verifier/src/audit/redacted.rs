@@ -74,30 +74,33 @@ impl<F: Files> TreeCheck<'_, F> {
             let Some(bytes) = self.files.read(&name, BUNDLE_BYTES_MAX)? else {
                 continue;
             };
-            let entries = match bundle::decode(&bytes, path.bundle.width()) {
-                Ok(entries) => entries,
+            match bundle::decode(&bytes, path.bundle.width()) {
+                Ok(entries) => self.compare_seen(&path, &entries, (leaves, &mut seen)),
                 Err(flaw) => {
                     let place = Place::File(name);
                     self.report(Difference::of(place, "entries behind their lengths", &flaw));
-                    continue;
                 }
-            };
-            let numbered =
-                (path.bundle.first()..).zip(entries.iter().zip(leaves.iter().zip(&mut seen)));
-            let mut wrong = Vec::new();
-            for (seq, (entry, (leaf, seen))) in numbered.filter(|(_, (entry, _))| !entry.is_empty())
-            {
-                let hash = tree::leaf_hash(entry);
-                if hash == *leaf {
-                    *seen = Some(entry.to_vec());
-                } else {
-                    wrong.push((seq, *leaf, hash));
-                }
-            }
-            for (seq, leaf, hash) in wrong {
-                self.report(super::tree::other_entry(name.clone(), seq, leaf, hash));
             }
         }
         Ok(seen)
+    }
+
+    /// Takes the entries that are in the tree, and reports each that is not; length 0 is withheld.
+    fn compare_seen(
+        &mut self,
+        path: &RedactedPath,
+        entries: &[&[u8]],
+        (leaves, seen): (&[Hash], &mut [Option<Vec<u8>>]),
+    ) {
+        let places = leaves.iter().zip(seen);
+        let numbered = (path.bundle.first()..).zip(entries.iter().zip(places));
+        for (seq, (entry, (leaf, seen))) in numbered.filter(|(_, (entry, _))| !entry.is_empty()) {
+            let hash = tree::leaf_hash(entry);
+            if hash == *leaf {
+                *seen = Some(entry.to_vec());
+            } else {
+                self.report(super::tree::other_entry(path.to_string(), seq, *leaf, hash));
+            }
+        }
     }
 }

@@ -91,15 +91,13 @@ impl Seen {
     fn count(&mut self, book: &mut Book, entry: &Entry, report: &mut impl Report) {
         for (scope, number) in &entry.scopes {
             let next = book.scopes.get(scope).copied().unwrap_or(0);
+            let is_wrong = *number < next || (*number > next && self.covers(scope));
+            if is_wrong {
+                let expected = format!("entry {next} of {scope}");
+                report("trail.scope-gap", expected, format!("entry {number} of it"));
+            }
             if *number != next {
                 self.gapped.insert(scope.clone());
-                if self.covers(scope) || *number < next {
-                    let (expected, found) = (
-                        format!("entry {next} of {scope}"),
-                        format!("entry {number} of it"),
-                    );
-                    report("trail.scope-gap", expected, found);
-                }
             }
             book.scopes.insert(scope.clone(), *number);
             let count = self.counts.entry(scope.clone()).or_default();
@@ -145,17 +143,19 @@ impl Seen {
         for scope in counted {
             let count = stated.get(&scope).copied().unwrap_or(0);
             let seen = book.scopes.get(&scope).copied().unwrap_or(0);
-            if self.covers(&scope) {
+            let is_own = self.covers(&scope);
+            if is_own {
                 self.sealed.insert(scope.clone(), (count, entry.seq));
-                if count != seen {
-                    let expected = format!("{count} entries of {scope} before this one");
-                    report("trail.scope-gap", expected, format!("{seen} of them"));
-                }
             }
-            if count != seen {
-                self.gapped.insert(scope.clone());
-                book.scopes.insert(scope, count);
+            if count == seen {
+                continue;
             }
+            if is_own {
+                let expected = format!("{count} entries of {scope} before this one");
+                report("trail.scope-gap", expected, format!("{seen} of them"));
+            }
+            self.gapped.insert(scope.clone());
+            book.scopes.insert(scope, count);
         }
     }
 

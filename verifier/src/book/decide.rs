@@ -86,12 +86,7 @@ impl Decision {
 /// A [`Refusal`] with the code of the first check that fails; the book is unchanged by construction.
 pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusal> {
     access::permit(book, request)?;
-    if env.rules != RULES {
-        return Err(Refusal::new(
-            Code::EntrySpelling,
-            "an unknown number of rules",
-        ));
-    }
+    check_rules(env)?;
     let case = Case { book, request, env };
     let decision = match &request.command {
         Command::OpenExchange(asked) => party::open_exchange(&case, asked),
@@ -146,6 +141,14 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::SealBook(asked) => seal::seal(&case, asked),
     }?;
     case.entry(decision)
+}
+
+fn check_rules(env: &Env) -> Result<(), Refusal> {
+    if env.rules == RULES {
+        return Ok(());
+    }
+    let sentence = "an unknown number of rules";
+    Err(Refusal::new(Code::EntrySpelling, sentence))
 }
 
 /// A command in its surroundings, as the functions of `decide/` take it.

@@ -19,7 +19,8 @@ use verifier::trail::tile::Tiles;
 use verifier::trail::{Flaw, FlawKind, TreeSize};
 
 use crate::promise;
-use crate::story::{self, SIZE, Story};
+use crate::scoped;
+use crate::story::{self, SIZE, Story, Trail};
 
 /// A trail and its policy on disk.
 struct Disk {
@@ -33,11 +34,16 @@ impl Disk {
     }
 
     fn of(story: Story) -> Self {
+        let trail = story.trail();
+        Self::holding(story, trail)
+    }
+
+    fn holding(story: Story, trail: Trail) -> Self {
         let disk = Self {
             folder: tempfile::tempdir().unwrap(),
             story,
         };
-        for (name, bytes) in disk.story.trail().0 {
+        for (name, bytes) in trail.0 {
             let file = disk.trail().join(name);
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, bytes).unwrap();
@@ -83,6 +89,55 @@ fn exits(output: &Output, code: i32) -> String {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{page}{said}");
     page
+}
+
+#[test]
+fn what_is_withheld_exits_1_until_its_scopes_are_declared() {
+    let (story, trail) = scoped::of_one_fund();
+    let disk = Disk::holding(story, trail);
+    let audit = |more: &[&str]| {
+        let (trail, policy) = (disk.trail(), disk.policy());
+        let mut arguments: Vec<&Path> =
+            vec!["audit".as_ref(), &trail, "--policy".as_ref(), &policy];
+        arguments.extend(more.iter().map(Path::new));
+        run(&arguments)
+    };
+    let page = exits(&audit(&[]), 1);
+    assert!(
+        page.starts_with("withheld: localhost/quan, 27 entries, 16 decided again, 0 differences"),
+        "{page}"
+    );
+    let page = exits(&audit(&["--scope", "fund/sh-2026"]), 0);
+    assert!(page.starts_with("agree: "), "{page}");
+    for line in [
+        "  withheld  11 entries, ",
+        "  scope fund/sh-2026  12 seen, entry 26 states 12 before it",
+        "  fund sh-2026  fund +0.77 CNY · treasury -0.77 CNY  (recomputed from the entries of this scope)",
+        "  note: of what scopes a withheld entry is, ",
+    ] {
+        assert!(page.contains(line), "{line}\n{page}");
+    }
+    let json = exits(
+        &audit(&["--scope", "common", "--scope", "fund/sh-2026", "--json"]),
+        0,
+    );
+    let report: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&report["verdict"], &report["withheld"]),
+        (&"agree".into(), &11.into())
+    );
+    assert_eq!(report["scopes"][1]["scope"], "fund/sh-2026");
+    // Declared is another fund than the one that is here.
+    assert!(exits(&audit(&["--scope", "fund/pd-2026"]), 1).contains("trail.scope-gap"));
+    exits(&audit(&["--scope", "city/310000"]), 2);
+    // Nothing that is withheld stands in the way of what is told of the rest.
+    let (trail, explain) = (disk.trail(), "explain");
+    let told = run(&[explain.as_ref(), "26".as_ref(), "--trail".as_ref(), &trail]);
+    assert!(exits(&told, 0).contains("book.sealed"));
+    exits(
+        &run(&[explain.as_ref(), "6".as_ref(), "--trail".as_ref(), &trail]),
+        2,
+    );
 }
 
 #[test]

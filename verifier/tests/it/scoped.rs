@@ -110,6 +110,13 @@ impl World {
     }
 }
 
+/// A story of two funds, and what whoever sees one of them gets of its trail.
+pub(crate) fn of_one_fund() -> (Story, Trail) {
+    let story = World::new().story;
+    let trail = cut(&story.trail(), &[scope("fund/sh-2026")]);
+    (story, trail)
+}
+
 /// Withholds one more entry of a redacted bundle.
 fn withhold(trail: &mut Trail, seq: u64) {
     edit(trail, seq, Vec::new());

@@ -389,9 +389,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
     drain(&handle, &mut under_way).await;
     timers.abort();
-    if seal_every.is_some() {
-        let _late = tokio::time::timeout(GRACE, timers::seal_at_stop(&desk)).await;
-    }
+    timers::seal_at_stop(&desk, (seal_every, GRACE)).await;
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;
     stop_following.send_replace(true);

@@ -124,8 +124,14 @@ fn request(book: &Book, command: Command) -> Option<Request> {
     })
 }
 
-/// At a stop: states the scopes' counts, if anything was written since they were stated.
-pub async fn seal_at_stop(desk: &Desk) {
+/// At a stop, where seals are made at all: states the scopes' counts, if anything was written since they were stated.
+pub async fn seal_at_stop(desk: &Desk, (every, grace): (Option<Duration>, Duration)) {
+    if every.is_some() {
+        let _late = tokio::time::timeout(grace, seal_all(desk)).await;
+    }
+}
+
+async fn seal_all(desk: &Desk) {
     let next = |book: &Book| {
         let asked = is_unsealed(book).then(|| seal(book))?;
         request(book, Command::SealBook(asked))

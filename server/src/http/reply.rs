@@ -227,7 +227,7 @@ pub(super) async fn proof(
         // What was refused reaches no scope: a regulator that is limited sees none of it.
         let unseen = match access::sight(book, caller) {
             Sight::All => None,
-            sight => Some(access::unseen(sight)),
+            sight @ (Sight::Scopes(_) | Sight::Own) => Some(access::unseen(sight)),
         };
         Ok::<_, Refusal>((book.seals.clone(), unseen))
     };

@@ -129,7 +129,7 @@ fn edit(trail: &mut Trail, seq: u64, entry: Vec<u8>) {
         .filter_map(|name| RedactedPath::parse(name).ok());
     let path = redacted
         .filter(|path| path.bundle.first() <= seq)
-        .last()
+        .next_back()
         .unwrap();
     let width = path.bundle.width();
     let bytes = trail.0.get_mut(&path.to_string()).unwrap();

@@ -123,14 +123,11 @@ fn withhold(trail: &mut Trail, seq: u64) {
 }
 
 fn edit(trail: &mut Trail, seq: u64, entry: Vec<u8>) {
-    let redacted = trail
+    let mut redacted = trail
         .0
         .keys()
         .filter_map(|name| RedactedPath::parse(name).ok());
-    let path = redacted
-        .filter(|path| path.bundle.first() <= seq)
-        .next_back()
-        .unwrap();
+    let path = redacted.rfind(|path| path.bundle.first() <= seq).unwrap();
     let width = path.bundle.width();
     let bytes = trail.0.get_mut(&path.to_string()).unwrap();
     let mut entries: Vec<Vec<u8>> = bundle::decode(bytes, width)

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::oneshot;
 use verifier::book::command::SealRefusals;
@@ -56,7 +56,8 @@ impl Refusals {
     /// The operating system gives no thread.
     pub fn start(store: Arc<Store>) -> io::Result<Self> {
         let (to, from) = channel();
-        let own = Arc::clone(&store);
+        // Not its own: a stopped server lets go of the database, however late this thread hears of it.
+        let own = Arc::downgrade(&store);
         std::thread::Builder::new()
             .name("refusals".to_owned())
             .spawn(move || write(&own, &from))?;
@@ -153,13 +154,17 @@ fn seal(
 }
 
 /// The writer: takes what is waiting, makes it durable together, and says so.
-fn write(store: &Store, from: &Receiver<Waiting>) {
+fn write(store: &Weak<Store>, from: &Receiver<Waiting>) {
     let mut db: Option<Db> = None;
     while let Ok(first) = from.recv() {
         let waiting: Vec<Waiting> = std::iter::once(first)
             .chain(from.try_iter().take(BATCH_MAX - 1))
             .collect();
-        let done = keep(store, &mut db, &waiting);
+        let Some(store) = store.upgrade() else {
+            return;
+        };
+        let done = keep(&store, &mut db, &waiting);
+        drop(store);
         if let Err(fault) = &done {
             tracing::error!(fault = %Whole(fault), "refusals cannot be kept");
             // The next ones are tried on another connection.

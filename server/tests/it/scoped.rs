@@ -161,53 +161,27 @@ fn each_key_gets_the_bundles_of_its_scopes_and_no_others(database: &Database) {
         &["fund/pd-2026", "fund/w13-city"],
         &["region/310000"],
     ];
-    let actors: Vec<Client> = limits
-        .iter()
-        .map(|scopes| regulator(&market.exchange, scopes))
-        .collect();
-    let tokens: Vec<String> = actors.iter().map(Client::token).collect();
+    let token = |scopes: &&[&str]| regulator(&market.exchange, scopes).token();
+    let tokens: Vec<String> = limits.iter().map(token).collect();
     market.exchange.restart();
     let exchange = &market.exchange;
-    let keys: Vec<Client> = tokens
-        .iter()
-        .map(|token| exchange.client(Some(token)))
-        .collect();
+    let client = |token: &String| exchange.client(Some(token));
+    let keys: Vec<Client> = tokens.iter().map(client).collect();
     let size = size(exchange);
-    let place = format!("000.p/{size}");
     // Path, and which of the keys read it.
     let cells = [
-        (
-            format!("/tile/entries/{place}"),
-            [true, false, false, false],
-        ),
-        (
-            format!("/redacted/common/{place}"),
-            [true, true, true, true],
-        ),
-        (
-            format!("/redacted/fund/w13-city/{place}"),
-            [true, true, true, false],
-        ),
-        (
-            format!("/redacted/fund/pd-2026/{place}"),
-            [true, false, true, false],
-        ),
-        (
-            format!("/redacted/region/310000/{place}"),
-            [true, false, false, true],
-        ),
-        (
-            format!("/redacted/region/310115/{place}"),
-            [true, false, false, true],
-        ),
-        (
-            format!("/redacted/region/110000/{place}"),
-            [true, false, false, false],
-        ),
+        ("tile/entries", [true, false, false, false]),
+        ("redacted/common", [true, true, true, true]),
+        ("redacted/fund/w13-city", [true, true, true, false]),
+        ("redacted/fund/pd-2026", [true, false, true, false]),
+        ("redacted/region/310000", [true, false, false, true]),
+        ("redacted/region/310115", [true, false, false, true]),
+        ("redacted/region/110000", [true, false, false, false]),
     ];
-    for (path, read_by) in &cells {
+    for (folder, read_by) in cells {
+        let path = &format!("/{folder}/000.p/{size}");
         for ((key, reads), limit) in keys.iter().zip(read_by).zip(limits) {
-            let expected = if *reads {
+            let expected = if reads {
                 (200, String::new())
             } else {
                 (403, "access.scope".to_owned())

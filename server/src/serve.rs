@@ -11,10 +11,10 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc;
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use verifier::book::command::{OpenExchange, Role};
@@ -41,6 +41,8 @@ use crate::timers;
 const GRACE: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave. An idle connection is not waited for, as actix would.
 const LEAVE: Duration = Duration::from_millis(100);
+/// How long the last holder of the database is waited for after the end.
+const FREE: Duration = Duration::from_secs(2);
 /// How long a client may take to send its head; bodies are bounded by their length.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// The label of the first key.
@@ -193,6 +195,7 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
         projected: prepared.projector.projected(),
     };
     let (store, desk) = (prepared.store, prepared.desk);
+    let held = Arc::downgrade(&store);
     let shared = Arc::new(Shared::new(config, clock, store, desk, followed));
     let crew = Crew {
         shared,
@@ -203,7 +206,11 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     };
     let thread = std::thread::Builder::new()
         .name("server".to_owned())
-        .spawn(move || actix_web::rt::System::new().block_on(run(crew, stopped, tell)))
+        .spawn(move || {
+            let ended = actix_web::rt::System::new().block_on(run(crew, stopped, tell));
+            wait_until_free(&held);
+            ended
+        })
         .map_err(|_| Fault::Thread("server"))?;
     match told.recv() {
         Ok(Ok(address)) => Ok(Running {
@@ -220,6 +227,14 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
             .ok()
             .and_then(Result::err)
             .unwrap_or(Fault::Thread("server"))),
+    }
+}
+
+/// HTTP's threads end by themselves a moment after the server; whoever starts it anew next finds the database free.
+fn wait_until_free(held: &Weak<Store>) {
+    let begun = Instant::now();
+    while held.strong_count() > 0 && begun.elapsed() < FREE {
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 

@@ -1,4 +1,5 @@
-//! `settle_growth`: what a receipt costs with 10⁶ entries behind it, against 10⁴. `start`: a start by replay of that log.
+//! `settle_growth`: what a receipt costs with 10⁶ entries behind it, against 10⁴. `start`: a start by replay of that log,
+//! `start_snapshot`: the same from a snapshot.
 //!
 //! The sequencer's own `step` on SQLite, durable, in this process, over receipts whose signatures were checked before, as
 //! the server does on its HTTP threads. The peer of a start is reading the same rows and hashing each with SHA-256.
@@ -20,8 +21,9 @@ use std::time::Instant;
 
 use server::clock::Clock;
 use server::faults::Faults;
-use server::sequencer::{BATCH_MAX, Outcome, Sequencer};
+use server::sequencer::{BATCH_MAX, BEHIND_MAX, Outcome, Pace, Sequencer, Snapshots};
 use server::store::{Address, Store, log};
+use tokio::sync::watch;
 use verifier::book::command::{AcceptReceipt, Command, OpenExchange};
 use verifier::book::decide::Request;
 use verifier::book::entry::Entry;
@@ -80,6 +82,48 @@ fn start(address: &Address) {
         unit: "s",
         peer: "reading the same rows, SHA-256 of each",
         rounds: &[(seconds, read)],
+    });
+    start_from_snapshot(address, seconds);
+}
+
+/// Starts from a snapshot that a stop wrote.
+fn start_from_snapshot(address: &Address, replayed: f64) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        let store = Arc::new(Store::open(address.clone()).unwrap());
+        let clock = Clock::fixed(Timestamp::new(NOW).unwrap());
+        let snapshots = Snapshots::folder(folder.path()).unwrap();
+        Sequencer::resume(store, clock, Faults::none(), snapshots).unwrap()
+    };
+    let pace = Pace::new(watch::channel(0).1, BEHIND_MAX);
+    let (desk, thread) = start().spawn(BATCH_MAX, pace).unwrap();
+    let begin = Instant::now();
+    desk.close();
+    thread.join().unwrap().unwrap();
+    let written = begin.elapsed().as_secs_f64();
+    let bytes: u64 = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|item| item.unwrap().metadata().unwrap().len())
+        .sum();
+    println!(
+        "{:>24}  {} MB in {written:.1} s",
+        "a stop writes",
+        bytes / 1_000_000
+    );
+    let rounds: Vec<_> = (0..5)
+        .map(|_| {
+            let begin = Instant::now();
+            let sequencer = start();
+            let seconds = begin.elapsed().as_secs_f64();
+            drop(sequencer);
+            (seconds, replayed)
+        })
+        .collect();
+    report(&Row {
+        name: "start_snapshot",
+        unit: "s",
+        peer: "the same start by replay",
+        rounds: &rounds,
     });
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::objects::{self, Place};
 use crate::sequencer::BEHIND_MAX;
 use crate::store::{Address, StoreFault};
 
@@ -37,6 +38,10 @@ pub struct Asked {
         hide_env_values = true
     )]
     pub database: Option<String>,
+    /// Where the trail lies: a folder, or s3://BUCKET/PREFIX with AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and
+    /// AWS_ENDPOINT_URL in the environment [default: DATA/trail]
+    #[arg(long, env = "QUAN_OBJECTS", value_name = "PLACE")]
+    pub objects: Option<String>,
     /// Name of the trail and audience of every receipt; settled for ever by the first start [default: localhost/quan]
     #[arg(long, env = "QUAN_ORIGIN", value_name = "NAME")]
     pub origin: Option<String>,
@@ -88,6 +93,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The database. SQLite in the data folder by default, so that nothing has to be installed.
     pub database: Address,
+    /// Where the trail's tiles lie. A folder by default; several servers share one folder or one bucket.
+    pub objects: Place,
     /// The trail's origin and every receipt's audience, never the listen address: that one may change.
     pub origin: String,
     /// Between two checkpoints. A checkpoint costs a few syncs; TRAIL asks for one within 60 s of an entry.
@@ -122,6 +129,8 @@ pub enum ConfigFault {
     Toml(PathBuf, Box<toml::de::Error>),
     /// The address of the database is none.
     Database(StoreFault),
+    /// The place of the trail is none.
+    Objects(objects::Fault),
     /// A number is outside what it may be.
     Range(&'static str, u64, u64),
 }
@@ -133,6 +142,7 @@ impl fmt::Display for ConfigFault {
             Self::TooLong(path) => write!(f, "{} is longer than 64 KiB", path.display()),
             Self::Toml(path, fault) => write!(f, "{}: {}", path.display(), fault.message()),
             Self::Database(fault) => write!(f, "database: {fault}"),
+            Self::Objects(fault) => write!(f, "objects: {fault}"),
             Self::Range(name, low, high) => write!(f, "{name} is {low} to {high}"),
         }
     }
@@ -142,7 +152,8 @@ impl std::error::Error for ConfigFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::File(_, fault) => Some(fault),
-            Self::TooLong(_) | Self::Toml(..) | Self::Database(_) | Self::Range(..) => None,
+            Self::TooLong(_) | Self::Toml(..) | Self::Database(_) => None,
+            Self::Objects(_) | Self::Range(..) => None,
         }
     }
 }
@@ -167,6 +178,7 @@ impl Asked {
             data: self.data.or(other.data),
             listen: self.listen.or(other.listen),
             database: self.database.or(other.database),
+            objects: self.objects.or(other.objects),
             origin: self.origin.or(other.origin),
             publish_ms: self.publish_ms.or(other.publish_ms),
             rewitness_s: self.rewitness_s.or(other.rewitness_s),
@@ -189,6 +201,10 @@ impl Asked {
             Some(text) => Address::parse(text).map_err(ConfigFault::Database)?,
             None => Address::Sqlite(data.join("quan.db")),
         };
+        let objects = match &self.objects {
+            Some(text) => Place::parse(text).map_err(ConfigFault::Objects)?,
+            None => Place::Folder(data.join("trail")),
+        };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
         let rewitness_s = within("rewitness-s", self.rewitness_s.unwrap_or(600), 1, 86_400)?;
@@ -201,6 +217,7 @@ impl Asked {
                 .listen
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database,
+            objects,
             origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
             publish_every: Duration::from_millis(publish_ms),
             rewitness_every: Duration::from_secs(rewitness_s),

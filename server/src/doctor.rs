@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 use verifier::book::access::roles;
-use verifier::book::command::{Kind, Role};
+use verifier::book::command::{Command, Kind, Role};
+use verifier::book::entry::Entry;
 use verifier::programme::ProgrammeFile;
 use verifier::refusal::Refusal;
+use verifier::trail::key::VerifierKey;
 
 use crate::config::Config;
+use crate::objects::Objects;
+use crate::publisher::{self, Checked, Mode};
 use crate::store::{Db, StoreFault, heads, log};
 
 /// Writes the table role × command: `x` may ask, `.` may not.
@@ -61,6 +65,84 @@ pub fn report(config: &Config) -> Result<String, StoreFault> {
         &format!("database's clock  {}", log::now(&mut db)?),
     );
     Ok(text)
+}
+
+/// Compares the store with itself and with the bucket: everything is made again from the entries, and nothing is written. Says
+/// whether all agree.
+/// # Errors
+/// The database or the bucket cannot be read.
+pub fn check(config: &Config) -> Result<(String, bool), publisher::Fault> {
+    let mut db = Db::open(&config.database)?;
+    let Some(key) = log_key(&mut db)? else {
+        return Ok((
+            "nothing to compare: the exchange has not been opened\n".to_owned(),
+            true,
+        ));
+    };
+    let objects = Objects::beside(&config.objects)?;
+    let checked = publisher::check(&mut db, &objects, &key)?;
+    let mut text = String::new();
+    put(&mut text, &format!("objects    {}", config.objects));
+    for finding in &checked.findings {
+        put(&mut text, &format!("DIFFERS    {finding}"));
+    }
+    let Checked {
+        entries,
+        heads,
+        objects,
+        findings,
+    } = &checked;
+    let outcome = match findings.len() {
+        0 => "all agree".to_owned(),
+        count => format!("{count} differ: nothing was changed; keep copies before you do"),
+    };
+    put(
+        &mut text,
+        &format!(
+            "compared   {entries} entries, {heads} signed heads, {objects} objects: {outcome}"
+        ),
+    );
+    Ok((text, findings.is_empty()))
+}
+
+/// The log's key, as entry 0 settled it: no key file is opened.
+fn log_key(db: &mut Db) -> Result<Option<VerifierKey>, publisher::Fault> {
+    let wrong = |what: String| publisher::Fault::Store(StoreFault::Inconsistent(what));
+    let Some(bytes) = log::entry(db, 0)? else {
+        return Ok(None);
+    };
+    let entry = Entry::parse_own(&bytes).map_err(|refusal| wrong(refusal.to_string()))?;
+    let Command::OpenExchange(opened) = entry.asked else {
+        return Err(wrong("entry 0 opens no exchange".to_owned()));
+    };
+    Ok(Some(VerifierKey::parse(&opened.log_vkey)?))
+}
+
+/// Deletes the partial tiles and bundles that nobody needs any more, or only says which they are. Says whether each could be.
+/// # Errors
+/// The database or the bucket cannot be read or written.
+pub fn collect(config: &Config, mode: Mode) -> Result<(String, bool), publisher::Fault> {
+    let mut db = Db::open(&config.database)?;
+    let objects = Objects::beside(&config.objects)?;
+    let cleaned = publisher::clean(&mut db, &objects, mode)?;
+    let mut text = String::new();
+    let (each, all) = match mode {
+        Mode::Delete => ("deleted", "deleted"),
+        Mode::List => ("would delete", "would be deleted"),
+    };
+    for name in &cleaned.deleted {
+        put(&mut text, &format!("{each} {name}"));
+    }
+    for name in &cleaned.wrong {
+        put(
+            &mut text,
+            &format!("KEPT {name}: the full one does not hold it; run `quan doctor`"),
+        );
+    }
+    let (deleted, kept) = (cleaned.deleted.len(), cleaned.kept);
+    let sentence = format!("{deleted} partial tiles and bundles {all}, {kept} still have a use");
+    put(&mut text, &sentence);
+    Ok((text, cleaned.wrong.is_empty()))
 }
 
 /// Reads a programme file and says what it leaves open.

@@ -12,6 +12,7 @@ use server::clock::Clock;
 use server::config::{Asked, Config, LogFormat};
 use server::faults::Faults;
 use server::projector::Projector;
+use server::publisher::Mode;
 use server::store::Store;
 use server::{demo, doctor, meter, serve};
 
@@ -36,8 +37,11 @@ enum Action {
     Programme(Programme),
     /// Drops the rows behind lists and search and makes them again from the log.
     Rebuild(Settings),
-    /// Says what this program allows and where it stands.
+    /// Says where the exchange stands, and compares database and trail; exit 1 where they differ, 2 where they cannot be read.
     Doctor(Doctor),
+    /// Works on the published trail.
+    #[command(subcommand)]
+    Trail(Trail),
 }
 
 #[derive(Debug, Args)]
@@ -55,6 +59,18 @@ enum Programme {
     Check {
         /// The file.
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Trail {
+    /// Deletes partial tiles and bundles whose full one has been published for an hour.
+    Gc {
+        /// Only says what would be deleted.
+        #[arg(long)]
+        dry_run: bool,
+        #[command(flatten)]
+        settings: Settings,
     },
 }
 
@@ -78,7 +94,8 @@ fn main() -> ExitCode {
             say(&doctor::access_table());
             Ok(())
         }
-        Action::Doctor(Doctor { settings, .. }) => report(settings),
+        Action::Doctor(Doctor { settings, .. }) => return report(settings),
+        Action::Trail(Trail::Gc { dry_run, settings }) => return collect(settings, dry_run),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -99,9 +116,31 @@ fn serve(settings: Settings) -> Done {
     Ok(running.wait()?)
 }
 
-fn report(settings: Settings) -> Done {
-    say(&doctor::report(&settle(settings)?)?);
-    Ok(())
+/// As `quan-verify audit`: 0 all agree, 1 something differs, 2 it could not be checked.
+fn report(settings: Settings) -> ExitCode {
+    compared(|| {
+        let config = settle(settings)?;
+        say(&doctor::report(&config)?);
+        Ok(doctor::check(&config)?)
+    })
+}
+
+fn collect(settings: Settings, dry_run: bool) -> ExitCode {
+    let mode = if dry_run { Mode::List } else { Mode::Delete };
+    compared(|| Ok(doctor::collect(&settle(settings)?, mode)?))
+}
+
+fn compared(compare: impl FnOnce() -> Done<(String, bool)>) -> ExitCode {
+    match compare() {
+        Ok((text, agrees)) => {
+            say(&text);
+            ExitCode::from(u8::from(!agrees))
+        }
+        Err(fault) => {
+            complain(fault.as_ref());
+            ExitCode::from(2)
+        }
+    }
 }
 
 fn rebuild(settings: Settings) -> Done {

@@ -13,6 +13,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+mod s3;
+
+pub use s3::Access;
+
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
@@ -27,6 +31,10 @@ pub enum Fault {
     Folder(PathBuf, io::Error),
     /// The store failed; whether a write took effect is unknown.
     Store(String, object_store::Error),
+    /// The setting is neither a folder nor `s3://BUCKET/PREFIX`.
+    Address(String),
+    /// A variable of the environment that a bucket needs.
+    Environment(&'static str),
     /// Another object lies under this name: somebody else writes here, or the disk changed it. Nothing was written.
     Differs(String),
 }
@@ -36,6 +44,11 @@ impl fmt::Display for Fault {
         match self {
             Self::Folder(path, _) => write!(f, "the folder {} cannot be used", path.display()),
             Self::Store(name, _) => write!(f, "the object {name} cannot be read or written"),
+            Self::Address(text) => write!(f, "{text} is neither a folder nor s3://BUCKET/PREFIX"),
+            Self::Environment(name) => write!(
+                f,
+                "the trail's bucket needs {name} in the environment; AWS_ENDPOINT_URL and AWS_REGION say where it is"
+            ),
             Self::Differs(name) => write!(
                 f,
                 "object.differs: {name} exists with other bytes; run `quan doctor`, and see who else writes there"
@@ -49,7 +62,54 @@ impl std::error::Error for Fault {
         match self {
             Self::Folder(_, error) => Some(error),
             Self::Store(_, error) => Some(error),
-            Self::Differs(_) => None,
+            Self::Address(_) | Self::Environment(_) | Self::Differs(_) => None,
+        }
+    }
+}
+
+/// Where objects lie.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// In a local folder.
+    Folder(PathBuf),
+    /// In a bucket, below a prefix that may be empty.
+    Bucket {
+        /// The bucket's name.
+        bucket: String,
+        /// What comes before each object's name, without a `/` at its ends.
+        prefix: String,
+    },
+}
+
+impl Place {
+    /// Reads a folder's path or `s3://BUCKET/PREFIX`.
+    /// # Errors
+    /// [`Fault::Address`]
+    pub fn parse(text: &str) -> Result<Self, Fault> {
+        let fault = || Fault::Address(text.to_owned());
+        let Some(rest) = text.strip_prefix("s3://") else {
+            let is_folder = !text.is_empty() && !text.contains("://");
+            return is_folder
+                .then(|| Self::Folder(PathBuf::from(text)))
+                .ok_or_else(fault);
+        };
+        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+        let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
+        if bucket.is_empty() || (!prefix.is_empty() && Name::parse(prefix).is_err()) {
+            return Err(fault());
+        }
+        Ok(Self::Bucket {
+            bucket: bucket.to_owned(),
+            prefix: prefix.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder(path) => path.display().fmt(f),
+            Self::Bucket { bucket, prefix } => write!(f, "s3://{bucket}/{prefix}"),
         }
     }
 }
@@ -59,6 +119,40 @@ impl std::error::Error for Fault {
 pub struct Objects(Arc<dyn ObjectStore>);
 
 impl Objects {
+    /// Opens a place to write to; a bucket by the credentials of the environment.
+    /// # Errors
+    /// [`Fault`]
+    pub fn open(place: &Place) -> Result<Self, Fault> {
+        match place {
+            Place::Folder(root) => Self::folder(root),
+            Place::Bucket { bucket, prefix } => {
+                let access = Access::from_environment();
+                let access = access.map_err(|missing| Fault::Environment(missing.0))?;
+                Self::bucket(bucket, prefix, access)
+            }
+        }
+    }
+
+    /// Opens a place beside a server that may be writing to it: what that one has staged is left alone.
+    /// # Errors
+    /// [`Fault`]
+    pub fn beside(place: &Place) -> Result<Self, Fault> {
+        match place {
+            Place::Folder(root) => Self::plain_folder(root),
+            Place::Bucket { .. } => Self::open(place),
+        }
+    }
+
+    /// Opens a bucket; nothing is asked of it yet.
+    /// # Errors
+    /// [`Fault::Store`]
+    pub fn bucket(bucket: &str, prefix: &str, access: Access) -> Result<Self, Fault> {
+        let opened = s3::open(bucket, prefix, access);
+        opened
+            .map(Self)
+            .map_err(|error| Fault::Store(format!("s3://{bucket}/{prefix}"), error))
+    }
+
     /// Opens a local folder, making it where it is missing, and removes what a killed put has left in it.
     /// # Errors
     /// [`Fault::Folder`].
@@ -66,10 +160,26 @@ impl Objects {
         let fault = |error| Fault::Folder(root.to_owned(), error);
         fs::create_dir_all(root).map_err(fault)?;
         remove_staged(root).map_err(fault)?;
+        Self::plain_folder(root)
+    }
+
+    fn plain_folder(root: &Path) -> Result<Self, Fault> {
         let store = LocalFileSystem::new_with_prefix(root)
             .map_err(|error| Fault::Store(root.display().to_string(), error))?
             .with_fsync(true);
         Ok(Self(Arc::new(store)))
+    }
+
+    /// The names of all objects.
+    /// # Errors
+    /// [`Fault::Store`].
+    pub async fn list(&self) -> Result<Vec<String>, Fault> {
+        let listed = self.0.list(None).try_collect::<Vec<_>>().await;
+        let listed = listed.map_err(|error| Fault::Store("the list of objects".into(), error))?;
+        Ok(listed
+            .into_iter()
+            .map(|object| object.location.to_string())
+            .collect())
     }
 
     /// Puts an immutable object; durable when this returns.
@@ -127,12 +237,7 @@ impl Files for Objects {
     type Fault = Fault;
 
     fn names(&mut self) -> Result<Vec<String>, Fault> {
-        let listed = wait(self.0.list(None).try_collect::<Vec<_>>());
-        let listed = listed.map_err(|error| Fault::Store("the list of objects".into(), error))?;
-        Ok(listed
-            .into_iter()
-            .map(|object| object.location.to_string())
-            .collect())
+        wait(self.list())
     }
 
     /// Whole: what was put here has its limits already.

@@ -4,6 +4,8 @@
 //! crash is the normal step, "put again from the published size". Rows come first: the head's row is committed before the
 //! key is used on it, and the checkpoint's row before its copy in the bucket. Never two roots of one size, never back.
 
+mod check;
+mod clean;
 mod cosigning;
 mod fault;
 mod start;
@@ -22,6 +24,8 @@ use verifier::trail::policy::Policy;
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
 use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 
+pub use check::{Checked, Finding, check};
+pub use clean::{Cleaned, Mode, clean};
 pub use fault::Fault;
 
 use crate::cause::Whole;

@@ -253,7 +253,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     let origin = KeyName::parse(&config.origin)?;
     let keys = Arc::new(Keys::open(&config.data)?);
     let store = Arc::new(Store::open(config.database.clone())?);
-    let objects = Objects::folder(&config.data.join("trail"))?;
+    let objects = Objects::open(&config.objects)?;
     let parts = Parts {
         store: Arc::clone(&store),
         objects: objects.clone(),

@@ -1,10 +1,14 @@
 //! How this server is: for whoever watches it, without a key.
 
-use actix_web::HttpResponse;
+use std::sync::Arc;
+
+use actix_web::{HttpResponse, web};
+use verifier::book::entry::Entry;
 
 use super::Shared;
 use super::problem::Problem;
 use crate::metrics::Reading;
+use crate::store::log;
 
 /// `GET /health`: how far the log is and what follows it; `slowed` while it is written more slowly for the projector's sake;
 /// how each witness stands, with the code of why it does not cosign.
@@ -33,6 +37,14 @@ pub(super) async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
         help,
         value,
     };
+    let lag = oldest_unpublished(shared, size).await;
+    let lag = lag.map(|seconds| {
+        gauge(
+            LAG,
+            "Seconds since the oldest entry was committed that no published checkpoint covers.",
+            seconds,
+        )
+    });
     let readings = [
         gauge("quan_entries", "Entries of the trail.", size),
         gauge(
@@ -53,7 +65,27 @@ pub(super) async fn metrics(shared: &Shared) -> Result<HttpResponse, Problem> {
             value: shared.desk.pace().pauses(),
         },
     ];
+    let readings: Vec<_> = readings.into_iter().chain(lag).collect();
     Ok(HttpResponse::Ok()
         .content_type("text/plain; version=0.0.4; charset=utf-8")
         .body(shared.metrics.text(&readings, &shared.witnesses.borrow())))
+}
+
+/// Which gauge says how far publication is behind (TRAIL B4 #11).
+const LAG: &str = "quan_oldest_unpublished_seconds";
+
+/// How long the oldest unpublished entry has been waiting: 0 where there is none, nothing where the log cannot be read.
+async fn oldest_unpublished(shared: &Shared, size: u64) -> Option<u64> {
+    let published = *shared.published.borrow();
+    if published >= size {
+        return Some(0);
+    }
+    let store = Arc::clone(&shared.store);
+    let read = web::block(move || {
+        let bytes = log::entry(&mut *store.connection().ok()?, published);
+        Entry::parse_own(&bytes.ok()??).ok()
+    });
+    let oldest = read.await.ok()??.at.unix();
+    let now = shared.clock.now().ok()?.unix();
+    u64::try_from(now.saturating_sub(oldest).max(0)).ok()
 }

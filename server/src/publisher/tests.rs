@@ -9,6 +9,8 @@ use verifier::trail::tree::Frontier;
 use crate::objects;
 use crate::store::Address;
 
+mod upkeep;
+
 /// The sizes at which a head is published: a tile begins, fills, and another begins.
 const SIZES: [u64; 5] = [1, 255, 256, 257, 600];
 /// The same in fewer effects, for the run that stops at each of them.

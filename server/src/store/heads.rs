@@ -1,6 +1,7 @@
 //! Heads that were signed, and the checkpoint that is published (TRAIL D1, D3). The publisher calls this.
 
 use diesel::prelude::*;
+use std::ops::Range;
 use verifier::time::Timestamp;
 
 use super::log::Head;
@@ -73,6 +74,34 @@ pub fn signed_at(db: &mut Db, size: u64) -> Result<Option<SignedHead>, StoreFaul
     let size = signed(size, "a signed size")?;
     let row = trail_signed::table.find(size).first(db);
     row.optional()?.map(parse).transpose()
+}
+
+/// The largest head of at most `size` entries that was signed at `before` or earlier.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn signed_before(
+    db: &mut Db,
+    before: Timestamp,
+    size: u64,
+) -> Result<Option<SignedHead>, StoreFault> {
+    let row = trail_signed::table
+        .filter(trail_signed::size.le(signed(size, "a signed size")?))
+        .filter(trail_signed::signed_at.le(before.unix()))
+        .order(trail_signed::size.desc())
+        .first(db);
+    row.optional()?.map(parse).transpose()
+}
+
+/// The heads that were signed of the sizes in a range, in order.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn signed_in(db: &mut Db, sizes: Range<u64>) -> Result<Vec<SignedHead>, StoreFault> {
+    let rows: Vec<(i64, Vec<u8>, i64)> = trail_signed::table
+        .filter(trail_signed::size.ge(signed(sizes.start, "a signed size")?))
+        .filter(trail_signed::size.lt(signed(sizes.end, "a signed size")?))
+        .order(trail_signed::size)
+        .load(db)?;
+    rows.into_iter().map(parse).collect()
 }
 
 fn parse((size, root, at): (i64, Vec<u8>, i64)) -> Result<SignedHead, StoreFault> {

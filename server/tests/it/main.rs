@@ -10,6 +10,7 @@ mod support;
 mod access;
 mod api;
 mod architecture;
+mod bucket;
 mod crash;
 mod demo;
 mod examples;

@@ -443,6 +443,7 @@ fn an_exchange_whose_projector_stands_still_is_slowed_and_says_so(database: &Dat
         let metrics = exchange.nobody().get("/metrics").text;
         assert!(!metrics.contains("quan_pauses_total 0\n"), "{metrics}");
         assert!(metrics.contains("# TYPE quan_pauses_total counter\n"));
+        assert!(metrics.contains("# TYPE quan_oldest_unpublished_seconds gauge\n"));
         Ok::<_, StoreFault>(())
     });
     held.unwrap();

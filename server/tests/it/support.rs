@@ -1,5 +1,6 @@
 //! What the tests stand on: a database each, on both kinds; a story; an auditor's view of the log.
 
+mod bucket;
 pub(crate) mod cluster;
 mod database;
 pub(crate) mod disk;
@@ -11,6 +12,7 @@ mod process;
 pub(crate) mod replay;
 pub(crate) mod story;
 
+pub(crate) use bucket::Bucket;
 pub(crate) use database::{Database, folder};
 pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;

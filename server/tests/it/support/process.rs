@@ -47,9 +47,24 @@ impl Server {
         Self::start_under(&[], data, database)
     }
 
+    /// Starts it in an environment.
+    pub(crate) fn start_in(
+        settings: &[(&'static str, String)],
+        data: &Path,
+        database: &Database,
+    ) -> Self {
+        let mut command = serve(&[], data, database);
+        command.envs(settings.iter().map(|(name, value)| (*name, value)));
+        Self::spawn(command)
+    }
+
     /// Starts it by another program, which becomes it: what comes before its own name on the command line.
     pub(crate) fn start_under(before: &[String], data: &Path, database: &Database) -> Self {
-        let mut child = serve(before, data, database).spawn().unwrap();
+        Self::spawn(serve(before, data, database))
+    }
+
+    fn spawn(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let log = child.stderr.take().unwrap();
         let (tell, told) = mpsc::channel();
         let said = Arc::new(Log::default());

@@ -10,6 +10,7 @@ use server::keys::Keys;
 use server::objects::{Objects, wait};
 use server::publisher::{Parts, Publisher, Step};
 use server::sequencer::Sequencer;
+use server::store::Store;
 use tempfile::TempDir;
 use verifier::audit::{Depth, Verdict, audit};
 use verifier::book::command::OpenExchange;
@@ -27,6 +28,7 @@ on_both!(
 /// An exchange whose trail lies wherever a test puts it.
 struct House<'a> {
     database: &'a Database,
+    store: Arc<Store>,
     folder: TempDir,
     keys: Arc<Keys>,
 }
@@ -37,6 +39,7 @@ impl<'a> House<'a> {
         let keys = Arc::new(Keys::open(folder.path()).unwrap());
         Self {
             database,
+            store: Arc::new(database.store()),
             folder,
             keys,
         }
@@ -44,7 +47,7 @@ impl<'a> House<'a> {
 
     fn publisher(&self, objects: Objects) -> Result<Publisher, server::publisher::Fault> {
         Publisher::open(Parts {
-            store: Arc::new(self.database.store()),
+            store: Arc::clone(&self.store),
             objects,
             keys: Arc::clone(&self.keys),
             origin: KeyName::parse("localhost/quan").unwrap(),
@@ -59,7 +62,7 @@ impl<'a> House<'a> {
     /// Tells the story; after each batch `publish` may act.
     fn tell(&self, mut publish: impl FnMut()) {
         let publisher = self.publisher(self.local()).unwrap();
-        let store = Arc::new(self.database.store());
+        let store = Arc::clone(&self.store);
         let mut sequencer = Sequencer::start(store, story::clock(), Faults::none()).unwrap();
         let opening = OpenExchange {
             log_vkey: publisher.key().to_string(),
@@ -127,7 +130,8 @@ fn a_bucket_holds_the_same_bytes_as_a_folder(database: &Database) {
 fn a_bucket_that_fails_and_delays_holds_the_same_trail_in_the_end(database: &Database) {
     let (house, bucket) = (House::new(database), Bucket::start());
     let mut local = house.publisher(house.local()).unwrap();
-    bucket.fails(3, Duration::from_millis(2));
+    // A step asks a handful of times: some come through.
+    bucket.fails(7, Duration::from_millis(2));
     let mut failing = None;
     let mut failed = 0;
     let mut step = || {
@@ -143,7 +147,7 @@ fn a_bucket_that_fails_and_delays_holds_the_same_trail_in_the_end(database: &Dat
             });
             match outcome {
                 Ok(Step::Idle) => return,
-                Ok(Step::Published(_)) => {}
+                Ok(Step::Published(_) | Step::Waiting(_)) => {}
                 Err(fault) => {
                     assert!(fault.is_passing(), "{fault}");
                     failed += 1;
@@ -153,7 +157,7 @@ fn a_bucket_that_fails_and_delays_holds_the_same_trail_in_the_end(database: &Dat
         panic!("it never comes through");
     };
     house.tell(&mut step);
-    assert!(failed > 3, "it failed {failed} times");
+    assert!(failed > 1, "it failed {failed} times");
     bucket.fails(0, Duration::ZERO);
     publish(&mut local);
     let files = house.files();

@@ -125,7 +125,7 @@ async fn answer(state: web::Data<State>, request: HttpRequest, body: web::Bytes)
     let number = state.requests.fetch_add(1, Ordering::SeqCst);
     let one_of = state.fails.load(Ordering::SeqCst);
     let fails = one_of > 0 && number.is_multiple_of(one_of);
-    if fails && number.is_multiple_of(2) {
+    if fails && (number / one_of).is_multiple_of(2) {
         return HttpResponse::ServiceUnavailable().finish();
     }
     let answer = act(&state, &request, &body);

@@ -277,8 +277,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         .map_err(|_| Fault::Thread("sequencer"))?;
     operator_key(config, &store, &desk, clock)?;
     let refusals = Refusals::start(Arc::clone(&store)).map_err(|_| Fault::Thread("refusals"))?;
-    let reply_key = PublicKey::register(keys.reply.public())?;
-    let replies = Replies::new(keys, &reply_key, refusals);
+    let replies = Replies::new(keys, refusals);
     Ok(Prepared {
         store,
         desk,
@@ -305,7 +304,7 @@ fn entry_0(config: &Config, keys: &Keys, log: &VerifierKey) -> Result<OpenExchan
         origin: config.origin.clone(),
         log_vkey: log.to_string(),
         delivery_key: x(&keys.delivery)?,
-        reply_key: x(&keys.reply)?,
+        reply_key: keys.reply.public().x(),
         // The exchange's own days are China's; a programme's are its own.
         utc_offset_min: UtcOffset::CHINA,
     })

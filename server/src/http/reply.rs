@@ -14,7 +14,7 @@ use verifier::book::access::Sight;
 use verifier::id::{PartyId, Sha256Hash};
 use verifier::receipt::{Answered, Reply, sign_by};
 use verifier::refusal::{Code, Refusal};
-use verifier::signature::{Kid, PublicKey};
+use verifier::signature::Kid;
 use verifier::time::Timestamp;
 use verifier::trail::Hash;
 
@@ -49,10 +49,10 @@ impl fmt::Debug for Replies {
 impl Replies {
     /// Signs with the reply key.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, public: &PublicKey, refusals: Refusals) -> Self {
+    pub fn new(keys: Arc<Keys>, refusals: Refusals) -> Self {
         Self {
+            kid: keys.reply.public().kid(),
             keys,
-            kid: public.kid(),
             refusals,
         }
     }

@@ -17,9 +17,10 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-# Everything that CI asks for. Installs what it needs and says so: cargo-deny, PostgreSQL (by apt, only as root).
+# Everything that CI asks for. Installs what it needs and says so: cargo-deny, PostgreSQL and Chromium (by apt, only as root).
 test:
 	./scripts/need postgres
+	./scripts/need chromium || echo "without Chromium the HTML report is not opened: its test says SKIPPED" >&2
 	./scripts/need cargo-deny
 	$(MAKE) lint
 	$(MAKE) deny

@@ -6,6 +6,7 @@ mod audit;
 mod command;
 mod fetch;
 mod golden;
+mod html;
 mod laws;
 mod past;
 mod promise;

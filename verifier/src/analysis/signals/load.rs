@@ -11,7 +11,7 @@ use crate::time::{HOUR_SECONDS, LocalDay, Timestamp, UtcOffset};
 /// So many days one after the other with the same use …
 const FLAT_DAYS_MIN: i64 = 14;
 /// … or so many receipts …
-const FLAT_RECEIPTS_MIN: usize = 24;
+const FLAT_RECEIPTS_MIN: u16 = 24;
 /// … that state the same utilisation within so much.
 const FLAT_SPREAD_BP: u16 = 50;
 /// Load without a day or a night.
@@ -64,7 +64,7 @@ fn flat_utilisation(study: &Study, receipts: &[Standing<'_>]) -> Option<u16> {
     let stated = stated.filter_map(|(one, _)| study.seen().utilisation.get(&one.entry).copied());
     let stated: Vec<u16> = stated.collect();
     let (least, most) = (stated.iter().min()?, stated.iter().max()?);
-    let is_flat = stated.len() >= FLAT_RECEIPTS_MIN && most - least <= FLAT_SPREAD_BP;
+    let is_flat = stated.len() >= usize::from(FLAT_RECEIPTS_MIN) && most - least <= FLAT_SPREAD_BP;
     is_flat.then_some(*least)
 }
 

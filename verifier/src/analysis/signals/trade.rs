@@ -13,7 +13,7 @@ const PAIR_FEN_MIN: i64 = 1_000_000;
 /// One buyer's part of it.
 const PAIR_SHARE_BP_MIN: i64 = 8_000;
 /// From so many orders on it is a habit.
-const PAIR_ORDERS_MIN: usize = 3;
+const PAIR_ORDERS_MIN: u16 = 3;
 /// One buyer's part of a seller's subsidised trade.
 pub(super) const PAIR_SHARE: Kind = Kind {
     name: "pair-share",
@@ -42,7 +42,7 @@ pub(super) fn pair_share(study: &Study) -> Vec<Signal> {
         for (buyer, orders) in &buyers {
             let share = share_bp(sum(orders), all);
             let shows = all >= PAIR_FEN_MIN && share >= PAIR_SHARE_BP_MIN;
-            if shows && orders.len() >= PAIR_ORDERS_MIN {
+            if shows && orders.len() >= usize::from(PAIR_ORDERS_MIN) {
                 let numbers = [("share_bp", share), ("seller_granted_fen", all)];
                 let signal = Signal::new(&PAIR_SHARE, [*buyer, seller], numbers);
                 seen.push(signal.orders(study, orders.iter().copied()));
@@ -136,7 +136,7 @@ fn walk(
 }
 
 /// So many orders of one household with one seller …
-const SPLIT_ORDERS_MIN: usize = 3;
+const SPLIT_ORDERS_MIN: u16 = 3;
 /// … within so many seconds look like one that was cut.
 const SPLIT_SECONDS: i64 = 7 * DAY_SECONDS;
 /// One purchase cut into several.
@@ -167,7 +167,9 @@ pub(super) fn splitting(study: &Study) -> Vec<Signal> {
             let last = all.last().map_or(0, |(at, _)| at.unix());
             last - first <= SPLIT_SECONDS
         };
-        let dense = placed.windows(SPLIT_ORDERS_MIN).filter(|all| near(all));
+        let dense = placed
+            .windows(usize::from(SPLIT_ORDERS_MIN))
+            .filter(|all| near(all));
         let orders: BTreeSet<_> = dense.flatten().map(|(_, id)| *id).collect();
         if orders.is_empty() {
             continue;
@@ -186,7 +188,7 @@ pub(super) fn splitting(study: &Study) -> Vec<Signal> {
 }
 
 /// So many priced segments of a card, by at least two sellers, make a market.
-const PRICE_SAMPLES_MIN: usize = 5;
+const PRICE_SAMPLES_MIN: u16 = 5;
 /// A price at so much of the median or more is high …
 const PRICE_HIGH_BP: i64 = 20_000;
 /// … and at so much or less low.
@@ -217,7 +219,7 @@ pub(super) fn price_outliers(study: &Study) -> Vec<Signal> {
         prices.sort_unstable_by_key(|(price, id, _)| (*price, *id));
         let sellers: BTreeSet<_> = prices.iter().map(|(_, _, order)| order.seller).collect();
         let median = prices.get(prices.len() / 2).map_or(0, |(price, ..)| *price);
-        if prices.len() < PRICE_SAMPLES_MIN || sellers.len() < 2 {
+        if prices.len() < usize::from(PRICE_SAMPLES_MIN) || sellers.len() < 2 {
             continue;
         }
         for (price, id, order) in prices {

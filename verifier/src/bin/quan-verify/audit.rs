@@ -6,7 +6,8 @@ use crate::copy;
 use crate::fetch::{self, Reader, Source, Stop};
 use crate::folder::{self, Folder};
 use crate::remote::Remote;
-use crate::{Answer, NotChecked, print, read_policy, scope};
+use crate::study::Studied;
+use crate::{Answer, NotChecked, html, print, read_policy, scope};
 use verifier::audit::{self, Depth, Known, Options, Verdict};
 use verifier::book::scope::Scope;
 use verifier::trail::note::{NOTE_BYTES_MAX, Note};
@@ -42,6 +43,10 @@ pub(crate) struct Arguments {
     /// The time in Unix seconds: a checkpoint that no witness has seen for an hour, or that one will see, is a difference.
     #[arg(long, value_name = "UNIX")]
     now: Option<u64>,
+    /// Also writes the report and the statistics as one HTML file that opens from disk and asks the network for nothing;
+    /// it checks a pasted receipt or proof in the browser.
+    #[arg(long, value_name = "FILE", conflicts_with = "trail_only")]
+    html: Option<PathBuf>,
 }
 
 /// Runs `audit`.
@@ -69,14 +74,20 @@ pub(crate) fn run(asked: &Arguments, json: bool) -> Result<Answer, NotChecked> {
         scopes: asked.scope.clone(),
         now: asked.now,
     };
-    let report = audit::audit_with(&mut Folder::open(&folder)?, &policy, &options)?;
+    let mut folder = Folder::open(&folder)?;
+    let report = audit::audit_with(&mut folder, &policy, &options)?;
     if let (Some(file), Some(head)) = (&asked.remember, &report.head) {
         copy::put(file, head.to_string().as_bytes())?;
     }
-    Ok(Answer {
+    let answer = Answer {
         agrees: report.verdict == Verdict::Agree,
         page: print::report(&report, json),
-    })
+    };
+    if let Some(file) = &asked.html {
+        let page = html::page(&Studied::of(report, &mut folder)?, &policy);
+        copy::put(file, page.as_bytes())?;
+    }
+    Ok(answer)
 }
 
 /// The folder to audit, brought up to date if it is a copy.

@@ -8,6 +8,7 @@ mod desk;
 mod explain;
 mod fetch;
 mod folder;
+mod html;
 mod print;
 mod receipt;
 mod remote;

@@ -20,14 +20,19 @@ pub(crate) struct Studied {
 }
 
 impl Studied {
-    /// Audits a trail, then reads its entries once more; that they are the same ones is seen by their root.
+    /// Audits a trail and studies it.
     pub(crate) fn read(folder: &Path, policy: &Path) -> Result<Self, NotChecked> {
         let policy = read_policy(policy)?;
         let mut folder = Folder::open(folder)?;
         let report = audit::audit(&mut folder, &policy, Depth::Decisions)?;
+        Self::of(report, &mut folder)
+    }
+
+    /// Reads the entries of an audited trail once more; that they are the same ones is seen by their root.
+    pub(crate) fn of(report: Report, folder: &mut Folder) -> Result<Self, NotChecked> {
         let mut study = Study::new();
         folder.entries(|_, bytes| study.take(bytes))?;
-        if report.verdict == Verdict::Agree {
+        if report.verdict == Verdict::Agree && report.withheld == 0 {
             if report.root != Some(study.root().to_string()) {
                 let why = "the trail changed while it was read; copy it first, then check the copy";
                 return Err(NotChecked(why.to_owned()));

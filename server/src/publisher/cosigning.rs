@@ -8,6 +8,7 @@ use verifier::trail::FlawKind;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::history::{self as parts, HistoryPath};
 use verifier::trail::note::Note;
+use verifier::trail::tile::WIDTH_FULL;
 
 use super::{Fault, Publisher, inconsistent};
 use crate::objects::wait;
@@ -109,12 +110,19 @@ impl Publisher {
         // DURABLE: the parts are there. A crash before it: they are put again, the same bytes.
         let text = Bytes::from(parts::encode_count(count));
         wait(self.parts.objects.replace(parts::COUNT, text))?;
-        if had < count
-            && let Some(path) = partial(had)
-        {
+        self.remove_partial(had, count)?;
+        self.history = Some(count);
+        Ok(())
+    }
+
+    /// Removes partial parts of counts before the last one, so that who has just read that one finds its part.
+    fn remove_partial(&self, had: u64, count: u64) -> Result<(), Fault> {
+        let stale = had.saturating_sub(1)..count.saturating_sub(1);
+        // Made anew from nothing, the history left no partial parts.
+        let fresh = stale.clone().count() > usize::from(WIDTH_FULL);
+        for path in stale.filter(|_| !fresh).filter_map(partial) {
             wait(self.parts.objects.remove(&path.to_string()))?;
         }
-        self.history = Some(count);
         Ok(())
     }
 
@@ -126,10 +134,10 @@ impl Publisher {
     }
 }
 
-/// The partial part of a history of so many notes: nobody is told of it once a larger count is put.
+/// The partial part of a history of so many notes, if it ends in one.
 fn partial(count: u64) -> Option<HistoryPath> {
-    let width = u16::try_from(count % 256).ok()?;
-    HistoryPath::new(count / 256, width)
+    let full = u64::from(WIDTH_FULL);
+    HistoryPath::new(count / full, u16::try_from(count % full).ok()?)
 }
 
 fn part_bytes(db: &mut Db, path: HistoryPath) -> Result<Bytes, Fault> {

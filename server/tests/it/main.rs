@@ -30,3 +30,4 @@ mod sequencer;
 mod snapshot;
 mod timers;
 mod trail;
+mod witness;

@@ -8,7 +8,7 @@ mod exchange;
 mod folder;
 mod load;
 mod market;
-mod process;
+pub(crate) mod process;
 pub(crate) mod replay;
 pub(crate) mod story;
 
@@ -18,7 +18,7 @@ pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
 pub(crate) use load::Load;
 pub(crate) use market::{Market, ORIGIN, register_key};
-pub(crate) use process::{Server, quan_verify};
+pub(crate) use process::{Server, quan_verify, verifier_program};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

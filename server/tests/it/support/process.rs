@@ -195,7 +195,7 @@ pub(crate) fn quan_verify(trail: &Path, policy: &Path) -> Output {
 }
 
 /// `quan-verify` is another package's program: cargo builds it beside ours, and names it to that package's tests only.
-fn verifier_program() -> PathBuf {
+pub(crate) fn verifier_program() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_quan")).with_file_name("quan-verify");
     assert!(
         program.is_file(),

@@ -16,6 +16,7 @@ mod payout;
 mod programmes;
 mod summary;
 mod supply;
+mod witness;
 
 use std::error::Error as _;
 use std::fmt;
@@ -28,6 +29,7 @@ use std::time::Instant;
 
 use verifier::id::DocumentDigest;
 use verifier::time::Timestamp;
+use verifier::trail::history::COUNT;
 
 use crate::clock::{Clock, ClockFault};
 use crate::config::{Asked, ConfigFault};
@@ -94,6 +96,8 @@ fn show(args: &Args) -> Result<bool, Fault> {
     };
     let config = asked.settle()?;
     let origin = config.origin.clone();
+    // The neighbour's office is there first: the exchange's first checkpoint is cosigned already.
+    witness::start(&data, &origin, &clock)?;
     let server = serve::start(config, clock.clone(), Faults::none())?;
     let url = format!("http://{}", server.address());
     let stage = Stage::open(url, clock, origin, &data)?;
@@ -102,6 +106,7 @@ fn show(args: &Args) -> Result<bool, Fault> {
     stage.exchange.ask("/v1/seals", &serde_json::json!({}))?;
     let answers = Answers::read(&stage.exchange, &story.cast, &story.placed)?;
     let entries = wait_for_publication(&stage)?;
+    wait_for_history(&stage)?;
     let report = audit::run(&data)?;
     let same_money = summary::agrees(&answers, &report);
     println!("{}", summary::page(&story, &answers));
@@ -233,6 +238,25 @@ fn wait_for_publication(stage: &Stage) -> Result<u64, Fault> {
     }
 }
 
+/// Waits until the folder has as much of the history as the exchange has kept.
+fn wait_for_history(stage: &Stage) -> Result<(), Fault> {
+    let kept = stage.exchange.read(&format!("/{COUNT}"))?.to_string();
+    let deadline = Instant::now() + PUBLICATION_MAX;
+    while fs::read_to_string(stage.folder.join("trail").join(COUNT))
+        .unwrap_or_default()
+        .trim()
+        != kept
+    {
+        if Instant::now() > deadline {
+            return Err(Fault::Story(format!(
+                "{kept} cosigned checkpoints were not put in time"
+            )));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(PUBLISH_MS / 4));
+    }
+    Ok(())
+}
+
 /// An entry is published within a minute (DESIGN §6); a busy machine gets no more.
 const PUBLICATION_MAX: std::time::Duration = std::time::Duration::from_secs(60);
 
@@ -301,13 +325,16 @@ impl Stage {
 
     /// Lets the exchange's time pass until the machine's, so that whoever tries it signs and sees the present.
     fn catch_up(&self) -> Result<(), Fault> {
+        wait_for_publication(self)?;
         let behind = Clock::real().now()?.unix() - self.clock.now()?.unix();
         self.clock.advance(behind.max(0));
         Ok(())
     }
 
-    /// Lets the exchange's time pass until a moment; it never goes back.
+    /// Lets the exchange's time pass until a moment; it never goes back. What was asked before is published and cosigned
+    /// before: the witness's times bound the entries' own.
     fn wait_until(&self, text: &str) -> Result<(), Fault> {
+        wait_for_publication(self)?;
         let seconds = moment(text)?.unix() - self.clock.now()?.unix();
         self.clock.advance(seconds.max(0));
         Ok(())

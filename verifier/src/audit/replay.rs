@@ -109,9 +109,7 @@ impl Replay {
             };
             match entry {
                 Some(Ok(entry)) => {
-                    if let Some(bound) = bounds.peek() {
-                        self.bound(bound, &entry, &mut report);
-                    }
+                    self.bound(bounds.peek().copied(), &entry, &mut report);
                     self.entry(seq, &entry, &mut report);
                 }
                 Some(Err(refusal)) => {
@@ -135,10 +133,11 @@ impl Replay {
     /// Holds an entry's time against what witnesses saw before and after it.
     fn bound(
         &mut self,
-        bound: &Bound,
+        bound: Option<&Bound>,
         entry: &Entry,
         report: &mut impl FnMut(&'static str, String, String),
     ) {
+        let Some(bound) = bound else { return };
         self.bounded += u64::from(bound.after.is_some() && bound.before.is_some());
         if !bound.holds(entry.at.unix()) {
             report("entry.at-bounds", bound.to_string(), entry.at.to_string());

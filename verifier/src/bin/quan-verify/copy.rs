@@ -1,8 +1,4 @@
 //! The folder that a fetch fills: whole files only, each put in its place at once.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the command writes files so that the library need not"
-)]
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -27,15 +23,12 @@ impl Copy {
     pub(crate) fn open(root: &Path) -> Result<Self, NotChecked> {
         fs::create_dir_all(root).map_err(|fault| unwritable(root, &fault))?;
         let names = Folder::open(root)?.names()?;
-        let (unfinished, names): (Vec<_>, BTreeSet<_>) = {
-            let (unfinished, names): (Vec<String>, Vec<String>) = names
-                .into_iter()
-                .partition(|name| name.ends_with(UNFINISHED));
-            (unfinished, names.into_iter().collect())
-        };
+        let (unfinished, names): (Vec<String>, Vec<String>) = names
+            .into_iter()
+            .partition(|name| name.ends_with(UNFINISHED));
         let copy = Self {
             root: root.to_owned(),
-            names,
+            names: names.into_iter().collect(),
         };
         unfinished.iter().try_for_each(|name| copy.remove(name))?;
         Ok(copy)

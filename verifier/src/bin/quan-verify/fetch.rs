@@ -213,20 +213,20 @@ impl Source<'_> {
         let size = tree.size;
         let bar = bar(size.get());
         let waiting = Mutex::new(bundle::bundles_of(size));
-        let (failed, stop) = (AtomicBool::new(false), Mutex::new(None));
+        let stop: Mutex<Option<Stop>> = Mutex::new(None);
+        let failed = AtomicBool::new(false);
+        let next = || {
+            let mut waiting = waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.next().filter(|_| !failed.load(Ordering::Relaxed))
+        };
+        let fail = |fault| {
+            failed.store(true, Ordering::Relaxed);
+            let mut stop = stop.lock().unwrap_or_else(PoisonError::into_inner);
+            stop.get_or_insert(fault);
+        };
         let lane = || {
-            while !failed.load(Ordering::Relaxed) {
-                let next = waiting
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .next();
-                let Some(path) = next else { return };
-                if let Err(fault) = self.bundle(tree, path, have) {
-                    failed.store(true, Ordering::Relaxed);
-                    stop.lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .get_or_insert(fault);
-                }
+            while let Some(path) = next() {
+                self.bundle(tree, path, have).unwrap_or_else(fail);
                 bar.inc(u64::from(path.width()));
             }
         };
@@ -304,23 +304,28 @@ impl Source<'_> {
         let count = history::decode_count(&count).map_err(|flaw| lied(history::COUNT, flaw))?;
         let mut copied = 0;
         for part in history::parts_between(0, count) {
-            let name = part.to_string();
-            if part.width() < WIDTH_FULL || !copy.names().contains(&name) {
-                let bytes = self.remote_part(part)?;
-                let notes = self
-                    .notes(&bytes, part, head)
-                    .map_err(|flaw| lied(&name, flaw))?;
-                self.keep_part(copy, part.number(), &notes)?;
-                copied = part.first().saturating_add(notes.len() as u64);
-                if notes.len() < usize::from(part.width()) {
-                    break;
-                }
-            } else {
-                copied = part.first().saturating_add(part.width().into());
+            let width = self.part(copy, part, head)?;
+            copied = part.first().saturating_add(width);
+            if width < u64::from(part.width()) {
+                break;
             }
         }
         copy.write(history::COUNT, history::encode_count(copied).as_bytes())?;
         Ok(copied)
+    }
+
+    /// Copies a part, as far as it is not newer than the head, and says how many notes it has.
+    fn part(&self, copy: &Copy, part: HistoryPath, head: &Checkpoint) -> Result<u64, Stop> {
+        let name = part.to_string();
+        if part.width() == WIDTH_FULL && copy.names().contains(&name) {
+            return Ok(FULL);
+        }
+        let bytes = self.remote_part(part)?;
+        let notes = self
+            .notes(&bytes, part, head)
+            .map_err(|flaw| Stop::Differs(name, flaw))?;
+        self.keep_part(copy, part.number(), &notes)?;
+        Ok(notes.len() as u64)
     }
 
     fn remote_part(&self, part: HistoryPath) -> Result<Vec<u8>, Stop> {

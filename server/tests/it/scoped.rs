@@ -8,7 +8,7 @@ use verifier::book::scope::Scope;
 use verifier::trail::bundle;
 use verifier::trail::policy::Policy;
 
-use crate::support::{Client, Database, Exchange, Market, text};
+use crate::support::{Client, Database, Exchange, Market, quan_verify_as, text};
 
 on_both!(
     a_limited_regulator_reads_its_own_scopes_over_every_route,
@@ -16,6 +16,7 @@ on_both!(
     each_key_gets_the_bundles_of_its_scopes_and_no_others,
     what_a_limited_regulator_fetches_agrees_and_nothing_was_kept_from_it,
     the_counts_of_scopes_are_stated_by_time_and_at_a_stop,
+    the_command_fetches_and_audits_what_a_limited_key_sees,
 );
 
 /// A market of the fund `w13-city`, another fund in Pudong, and a receipt.
@@ -360,4 +361,50 @@ fn the_counts_of_scopes_are_stated_by_time_and_at_a_stop(database: &Database) {
     exchange.operator().done("/v1/seals", &json!({}));
     let office = exchange.member(&["office"]).client;
     office.refused("/v1/seals", &json!({}), "access.role");
+}
+
+fn the_command_fetches_and_audits_what_a_limited_key_sees(database: &Database) {
+    let mut market = open(database);
+    let token = regulator(&market.exchange, &["fund/w13-city"]).token();
+    market.exchange.restart();
+    let exchange = &market.exchange;
+    let url = format!("http://{}", exchange.address());
+    let folder = tempfile::tempdir().unwrap();
+    let policy = exchange.data().join("policy.txt");
+    let (policy, into) = (policy.to_str().unwrap(), folder.path().join("copy"));
+    let into = into.to_str().unwrap();
+    let run = |arguments: &[&str]| {
+        let output = quan_verify_as(&token, arguments);
+        let page = String::from_utf8_lossy(&output.stdout).into_owned();
+        let said = String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), format!("{page}{said}"))
+    };
+    let own = "fund/w13-city";
+    let (exit, page) = run(&[
+        "audit", &url, "--into", into, "--policy", policy, "--scope", own,
+    ]);
+    assert_eq!(exit, Some(0), "{page}");
+    assert!(
+        page.contains("(recomputed from the entries of this scope)"),
+        "{page}"
+    );
+    let (exit, page) = run(&["audit", into, "--policy", policy]);
+    assert_eq!(exit, Some(1), "{page}");
+    assert!(page.starts_with("withheld: "), "{page}");
+    // Fetched again, nothing is new; another scope is not this key's.
+    let (exit, page) = run(&["fetch", &url, into, "--policy", policy, "--scope", own]);
+    assert_eq!(exit, Some(0), "{page}");
+    let other = folder.path().join("other");
+    let other = other.to_str().unwrap();
+    let (exit, page) = run(&[
+        "fetch",
+        &url,
+        other,
+        "--policy",
+        policy,
+        "--scope",
+        "fund/pd-2026",
+    ]);
+    assert_eq!(exit, Some(2), "{page}");
+    assert!(page.contains("this one may not read it"), "{page}");
 }

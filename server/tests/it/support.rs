@@ -18,7 +18,7 @@ pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
 pub(crate) use load::Load;
 pub(crate) use market::{Market, ORIGIN, register_key};
-pub(crate) use process::{Server, quan_verify, verifier_program};
+pub(crate) use process::{Server, quan_verify, quan_verify_as, verifier_program};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

@@ -194,6 +194,13 @@ pub(crate) fn quan_verify(trail: &Path, policy: &Path) -> Output {
     command.output().unwrap()
 }
 
+/// `quan-verify` with these arguments and a key to fetch with.
+pub(crate) fn quan_verify_as(token: &str, arguments: &[&str]) -> Output {
+    let mut command = Command::new(verifier_program());
+    command.args(arguments).env("QUAN_TOKEN", token);
+    command.output().unwrap()
+}
+
 /// `quan-verify` is another package's program: cargo builds it beside ours, and names it to that package's tests only.
 pub(crate) fn verifier_program() -> PathBuf {
     let program = Path::new(env!("CARGO_BIN_EXE_quan")).with_file_name("quan-verify");

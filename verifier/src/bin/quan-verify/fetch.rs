@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::copy::Copy;
 use crate::remote::Remote;
-use crate::{Answer, NotChecked, print, read_policy};
+use crate::{Answer, NotChecked, print, read_policy, scope};
 use verifier::audit::{CHECKPOINT, KNOWN};
 use verifier::book::redacted::RedactedPath;
 use verifier::book::scope::Scope;
@@ -46,6 +46,9 @@ pub(crate) struct Arguments {
     /// Whom to trust (C2SP tlog-policy).
     #[arg(long)]
     policy: PathBuf,
+    /// Copies the redacted bundles of this scope, for a key that is limited to it; may be repeated.
+    #[arg(long, value_parser = scope)]
+    scope: Vec<Scope>,
     #[command(flatten)]
     reader: Reader,
 }
@@ -93,7 +96,7 @@ pub(crate) fn run(asked: &Arguments, json: bool) -> Result<Answer, NotChecked> {
     let source = Source {
         remote: &Remote::new(&asked.url, asked.reader.token.clone()),
         policy: &policy,
-        scopes: &[],
+        scopes: &asked.scope,
     };
     match source.fetch(&asked.folder) {
         Ok(Fetched {

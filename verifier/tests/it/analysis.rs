@@ -142,8 +142,13 @@ struct Hall {
 }
 
 impl Hall {
-    /// An exchange with two orders, each with receipts over the hours before `end`.
+    /// An exchange with two orders, each with receipts over the 30 hours before `end`.
     fn metered(origin: &'static str, salt: u8, end: &str) -> Self {
+        Self::of(origin, salt, (2, 30), end)
+    }
+
+    /// An exchange with so many orders and receipts each, one an hour, the last before `end`.
+    fn of(origin: &'static str, salt: u8, (orders, receipts): (usize, usize), end: &str) -> Self {
         let now = Timestamp::parse("2026-11-23T08:00:00Z").unwrap();
         let mut hall = Self {
             origin,
@@ -165,8 +170,8 @@ impl Hall {
             utc_offset_min: UtcOffset::CHINA,
         };
         hall.ask(Who::Exchange, OpenExchange(open));
-        let mut market = Market::open(&mut hall, 2, 30, Timestamp::parse(end).unwrap());
-        for jws in market.receipts(60) {
+        let mut market = Market::open(&mut hall, orders, receipts, Timestamp::parse(end).unwrap());
+        for jws in market.receipts(orders * receipts) {
             let jws = jws.parse().unwrap();
             hall.ask(Who::Provider, AcceptReceipt(command::AcceptReceipt { jws }));
         }
@@ -308,4 +313,15 @@ fn signals_and_cross_are_printed_and_a_finding_exits_1() {
     // One log twice is a mistake of whoever asks.
     exits(&run(&["cross", GOLDEN, GOLDEN, "--policy", POLICY]), 2);
     exits(&run(&["cross", GOLDEN, "--policy", POLICY]), 2);
+}
+
+#[test]
+fn one_purchase_cut_in_three_and_a_load_without_nights_show() {
+    let hall = Hall::of("city-a.example/quan", 1, (3, 380), NOW).study();
+    let seen = signals(&hall).seen;
+    let names: Vec<_> = seen.iter().map(|one| one.signal).collect();
+    assert_eq!(names, ["splitting", "flat-load", "flat-load", "flat-load"]);
+    assert_eq!(seen[0].numbers["orders"], 3);
+    assert_eq!((seen[0].parties.len(), seen[0].entries.len()), (2, 3));
+    assert!(seen[1].numbers["days"] >= 14, "{:?}", seen[1]);
 }

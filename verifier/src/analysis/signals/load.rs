@@ -143,3 +143,62 @@ fn shown(signal: Signal, study: &Study, order: OrderId, receipts: &[Standing<'_>
         .extend(entries.take(super::ENTRIES_SHOWN_MAX));
     signal
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Sha256Hash;
+
+    fn used(from: i64, to: i64, gpu_seconds: i64) -> (Accepted, Usage) {
+        let usage = Usage {
+            segment: 0,
+            line: 0,
+            gpu_count: 1,
+            start: Timestamp::new(from).unwrap(),
+            end: Timestamp::new(to).unwrap(),
+            gpu_seconds,
+            unbilled: 0,
+            runs: Box::default(),
+            replaced: false,
+        };
+        let accepted = Accepted {
+            hash: Sha256Hash::of(b"receipt"),
+            entry: 0,
+            usage: None,
+        };
+        (accepted, usage)
+    }
+
+    #[test]
+    fn receipts_that_follow_each_other_are_one_spell() {
+        let all = [
+            used(0, 3_600, 1),
+            used(7_200, 9_000, 1),
+            used(3_600, 7_200, 1),
+            used(20_000, 20_060, 1),
+        ];
+        let all: Vec<_> = all.iter().map(|(one, usage)| (one, usage)).collect();
+        let spells = spells(&all);
+        let unix: Vec<_> = spells
+            .iter()
+            .map(|(from, to)| (from.unix(), to.unix()))
+            .collect();
+        assert_eq!(unix, [(0, 9_000), (20_000, 20_060)]);
+    }
+
+    #[test]
+    fn only_equal_days_in_a_row_are_flat() {
+        let day = |n: i64, seconds| used(n * 86_400, n * 86_400 + 60, seconds);
+        let all = [
+            day(1, 5),
+            day(2, 5),
+            day(3, 5),
+            day(4, 6),
+            day(5, 5),
+            day(7, 5),
+        ];
+        let all: Vec<_> = all.iter().map(|(one, usage)| (one, usage)).collect();
+        assert_eq!(flat_days(&all, UtcOffset::CHINA), 3);
+        assert_eq!(flat_days(&[], UtcOffset::CHINA), 0);
+    }
+}

@@ -284,3 +284,27 @@ pub(super) fn fresh_parties(study: &Study) -> Vec<Signal> {
     };
     much.map(signal).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Salt;
+
+    #[test]
+    fn a_circle_is_found_whoever_hangs_on_it() {
+        let party: Vec<_> = (0..6_u8)
+            .map(|n| PartyId::draw(&Salt::new([n; 16]), 0, n))
+            .collect();
+        let mut edges = Edges::new();
+        // 0 → 1 → 2 → 0, 2 → 3 → 4, 5 → 5.
+        for (from, to) in [(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (5, 5)] {
+            edges.entry(party[from]).or_default().insert(party[to]);
+        }
+        let circle = circles(&edges);
+        let found: BTreeSet<_> = circle.keys().copied().collect();
+        let expected = [party[0], party[1], party[2], party[5]];
+        assert_eq!(found, expected.into_iter().collect());
+        assert_eq!(circle[&party[0]], circle[&party[2]]);
+        assert_ne!(circle[&party[0]], circle[&party[5]]);
+    }
+}

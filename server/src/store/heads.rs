@@ -151,3 +151,25 @@ pub fn advance_published(db: &mut Db, new: &Published) -> Result<bool, StoreFaul
         .execute(db)?;
     Ok(moved == 1)
 }
+
+/// What only a test does to rows that are never changed.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Makes every head that was signed so far look older.
+    pub(crate) fn age(db: &mut Db, seconds: i64) {
+        diesel::update(trail_signed::table)
+            .set(trail_signed::signed_at.eq(trail_signed::signed_at - seconds))
+            .execute(db)
+            .unwrap();
+    }
+
+    /// Gives the head of a size another root.
+    pub(crate) fn forge(db: &mut Db, size: i64) {
+        diesel::update(trail_signed::table.find(size))
+            .set(trail_signed::root.eq(vec![0; 32]))
+            .execute(db)
+            .unwrap();
+    }
+}

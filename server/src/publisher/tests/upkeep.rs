@@ -1,23 +1,10 @@
 //! What `quan trail gc` deletes and what `quan doctor` finds.
 
-use diesel::prelude::*;
-
 use super::*;
-
-fn execute(exchange: &Exchange, sql: &str) {
-    match exchange.store.dedicated().unwrap() {
-        Db::Sqlite(mut conn) => diesel::sql_query(sql).execute(&mut conn),
-        Db::Postgres(mut conn) => diesel::sql_query(sql).execute(&mut conn),
-    }
-    .unwrap();
-}
 
 /// Makes every head that was signed so far look as old.
 fn age(exchange: &Exchange, seconds: i64) {
-    execute(
-        exchange,
-        &format!("UPDATE trail_signed SET signed_at = signed_at - {seconds}"),
-    );
+    heads::tests::age(&mut exchange.store.dedicated().unwrap(), seconds);
 }
 
 fn collect(exchange: &Exchange, mode: Mode) -> Cleaned {
@@ -145,10 +132,7 @@ fn the_doctor_names_each_object_that_differs() {
 fn the_doctor_names_a_signed_head_that_the_entries_do_not_give() {
     let exchange = Exchange::new();
     exchange.run(&[255, 300], &Faults::none()).unwrap();
-    execute(
-        &exchange,
-        "UPDATE trail_signed SET root = zeroblob(32) WHERE size = 255",
-    );
+    heads::tests::forge(&mut exchange.store.dedicated().unwrap(), 255);
     assert_eq!(
         look(&exchange),
         ["signed head 255: the entries give another root"]

@@ -60,7 +60,7 @@ impl Access {
     /// # Errors
     /// The one of the first two that is [`Missing`].
     pub fn from_environment() -> Result<Self, Missing> {
-        Self::read(|name| std::env::var(name))
+        Self::read(std::env::var)
     }
 
     fn read(get: impl Fn(&'static str) -> Result<String, VarError>) -> Result<Self, Missing> {

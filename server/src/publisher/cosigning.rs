@@ -69,14 +69,19 @@ impl Publisher {
             let now = u64::try_from(log::now(db)?.unix()).unwrap_or_default();
             self.witnesses
                 .ask(&self.parts.objects, note, &checkpoint, now);
-            // Larger than what this server states may be what another one has signed on the same database.
-            for size in self.witnesses.claimed() {
-                if heads::signed_at(db, size.get())?.is_some() {
-                    self.witnesses.excuse(size);
-                }
-            }
+            self.excuse_what_another_signed(db)?;
         }
         Ok(self.witnesses.cosigned(note)?)
+    }
+
+    /// Larger than what this server states may be what another one has signed on the same database.
+    fn excuse_what_another_signed(&mut self, db: &mut Db) -> Result<(), Fault> {
+        for size in self.witnesses.claimed() {
+            if heads::signed_at(db, size.get())?.is_some() {
+                self.witnesses.excuse(size);
+            }
+        }
+        Ok(())
     }
 
     /// Keeps a published checkpoint in the history if it was cosigned and the newest one kept is old enough.

@@ -95,9 +95,10 @@ impl Fake {
         reader.read_exact(&mut body).unwrap();
         let mode = self.mode.lock().unwrap().clone();
         let (status, media_type, body) = if first.starts_with("GET") {
-            match mode {
-                Mode::Shows(note) => (200, "text/plain", note),
-                _ => (404, "text/plain", String::new()),
+            if let Mode::Shows(note) = mode {
+                (200, "text/plain", note)
+            } else {
+                (404, "text/plain", String::new())
             }
         } else {
             self.asked.fetch_add(1, Ordering::SeqCst);

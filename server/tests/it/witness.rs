@@ -85,6 +85,11 @@ fn copy_all(from: &Path, to: &Path) {
     assert!(copied.unwrap().success());
 }
 
+fn entries(server: &Server) -> u64 {
+    let health: serde_json::Value = serde_json::from_str(&get(server, "/health")).unwrap();
+    health["entries"].as_u64().unwrap()
+}
+
 #[test]
 fn nothing_is_published_without_the_neighbour_and_no_old_backup_starts() {
     let folder = folder();
@@ -113,13 +118,8 @@ fn nothing_is_published_without_the_neighbour_and_no_old_backup_starts() {
     assert!(health.contains("\"name\":\"neighbour\""), "{health}");
     let up = "quan_witness_up{witness=\"neighbour\",code=\"\"} 1\n";
     wait_until("up", || get(&server, "/metrics").contains(up));
-    assert!(
-        get(&server, "/history/count")
-            .trim()
-            .parse::<u64>()
-            .unwrap()
-            >= 1
-    );
+    let notes: u64 = get(&server, "/history/count").trim().parse().unwrap();
+    assert!(notes >= 1);
     server.stop();
     copy_all(&data, &folder.path().join("backup"));
 
@@ -134,10 +134,6 @@ fn nothing_is_published_without_the_neighbour_and_no_old_backup_starts() {
     wait_until("named", || {
         get(&server, "/health").contains("trail.witness-unreachable")
     });
-    let entries = |server: &Server| {
-        let health: serde_json::Value = serde_json::from_str(&get(server, "/health")).unwrap();
-        health["entries"].as_u64().unwrap()
-    };
     assert_eq!(published(&server, &policy), before);
     assert!(entries(&server) > before);
     let neighbour = Neighbour::start(&home, &log, &address);

@@ -39,13 +39,13 @@ impl Bucket {
         let (tell, told) = mpsc::channel();
         let theirs = web::Data::from(Arc::clone(&state));
         let thread = std::thread::spawn(move || {
+            let app = move || {
+                App::new()
+                    .app_data(theirs.clone())
+                    .app_data(web::PayloadConfig::new(64 << 20))
+                    .default_service(web::to(answer))
+            };
             actix_web::rt::System::new().block_on(async move {
-                let app = move || {
-                    App::new()
-                        .app_data(theirs.clone())
-                        .app_data(web::PayloadConfig::new(64 << 20))
-                        .default_service(web::to(answer))
-                };
                 let server = HttpServer::new(app).workers(1).disable_signals();
                 let server = server.bind(("127.0.0.1", 0)).unwrap();
                 let address = server.addrs()[0];

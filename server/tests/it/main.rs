@@ -14,6 +14,7 @@ mod bucket;
 mod crash;
 mod demo;
 mod examples;
+mod fetched;
 mod floors;
 mod kill;
 mod log;

@@ -67,7 +67,7 @@ pub fn write(book: &Book, edge: &Frontier) -> Vec<u8> {
     out
 }
 
-/// Reads what [`write`] wrote. `entry` gives the bytes of an entry of the log by its number: those that enacted programmes.
+/// Reads what [`write()`] wrote. `entry` gives the bytes of an entry of the log by its number: those that enacted programmes.
 /// # Errors
 /// [`Unusable`]
 pub fn read(

@@ -58,7 +58,7 @@ impl Access {
     /// Reads `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, and where they are set `AWS_SESSION_TOKEN`, `AWS_ENDPOINT_URL`,
     /// `AWS_REGION`.
     /// # Errors
-    /// The one of the first two that is [`Missing`].
+    /// The one of the first two that is missing.
     pub fn from_environment() -> Result<Self, Missing> {
         Self::read(std::env::var)
     }

@@ -22,6 +22,8 @@ fn filled(template: &str) -> String {
     let path = template.replace("{id}", "x").replace("{seq}", "0");
     if path.contains("entries/{place}") {
         path.replace("{place}", "000.p/1")
+    } else if path.starts_with("/history/") {
+        path.replace("{place}", "count")
     } else {
         path.replace("{place}", "0/000.p/1")
     }

@@ -1,12 +1,13 @@
 //! An empty database of its own for each test.
 
 use diesel::RunQueryDsl as _;
-use server::store::{Address, Db, Store};
+use server::store::{Address, Db, Store, StoreFault};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
 
 use super::cluster::{self, Cluster};
+use super::process::A_MOMENT;
 
 /// A database that nobody else uses. An SQLite folder goes with it, a PostgreSQL one with the cluster.
 #[derive(Debug)]
@@ -66,7 +67,14 @@ impl Database {
         }
     }
 
+    /// Opens it. A process that another test is just starting may hold a copy of a closed lock for a moment.
     pub(crate) fn store(&self) -> Store {
+        for _ in 0..200 {
+            match Store::open(self.address.clone()) {
+                Err(StoreFault::InUse(_)) => std::thread::sleep(A_MOMENT),
+                opened => return opened.unwrap(),
+            }
+        }
         Store::open(self.address.clone()).unwrap()
     }
 

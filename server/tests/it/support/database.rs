@@ -70,10 +70,11 @@ impl Database {
     /// Opens it. A process that another test is just starting may hold a copy of a closed lock for a moment.
     pub(crate) fn store(&self) -> Store {
         for _ in 0..200 {
-            match Store::open(self.address.clone()) {
-                Err(StoreFault::InUse(_)) => std::thread::sleep(A_MOMENT),
-                opened => return opened.unwrap(),
+            let opened = Store::open(self.address.clone());
+            if !matches!(opened, Err(StoreFault::InUse(_))) {
+                return opened.unwrap();
             }
+            std::thread::sleep(A_MOMENT);
         }
         Store::open(self.address.clone()).unwrap()
     }

@@ -131,7 +131,7 @@ fn flip(trail: &mut Trail, policy: &Policy) {
             // Of two parts of the history that differ, the narrower one is named.
             let named = places.any(|at| match at {
                 Place::File(file) if is_history(&name) => is_history(file),
-                at => *at == Place::File(name.clone()),
+                at @ (Place::File(_) | Place::Entry(_)) => *at == Place::File(name.clone()),
             });
             assert!(named, "{name}, byte {at}: {:?}", report.differences);
         }

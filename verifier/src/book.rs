@@ -160,6 +160,14 @@ pub struct Book {
 }
 
 impl Book {
+    /// Leaves out an entry that the rules refuse: it moves nothing. Numbers go on, or every later entry would differ in them.
+    pub(crate) fn pass_over(&mut self, seq: u64, entry: &Entry) {
+        self.size = seq.saturating_add(1);
+        for (scope, number) in &entry.scopes {
+            self.scopes.insert(scope.clone(), number.saturating_add(1));
+        }
+    }
+
     /// A book of no entries.
     #[must_use]
     pub fn new() -> Self {

@@ -15,9 +15,8 @@ use crate::json;
 use crate::receipt::{Answered, Claims, Reply, UnverifiedReceipt, req};
 use crate::refusal::{Code, Refusal};
 use crate::time::{HOUR_SECONDS, Timestamp};
-use crate::trail::bundle::{self, ENTRY_BYTES_MAX};
+use crate::trail::bundle::{self, BUNDLE_BYTES_MAX};
 use crate::trail::policy::Policy;
-use crate::trail::tile::WIDTH_FULL;
 use crate::trail::tree::{self, PROOF_HASHES_MAX, Subtree};
 use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
 use trail::Trail;
@@ -30,9 +29,6 @@ pub const SEAL_SECONDS: i64 = HOUR_SECONDS;
 pub const BROKEN: &str = "trail.promise-broken";
 /// Where receipts are sent; each line of a bulk request is as if posted alone.
 const RECEIPTS: &str = "/v1/receipts";
-/// The longest bundle.
-const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
-
 /// That a refusal is under a seal: what `GET /v1/refusals/{hash}/proof` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

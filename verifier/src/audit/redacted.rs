@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::tree::{BUNDLE_BYTES_MAX, TreeCheck};
+use super::tree::TreeCheck;
 use super::{Difference, Files, Place};
 use crate::book::redacted::RedactedPath;
 use crate::book::scope::Scope;
-use crate::trail::bundle::{self, BundlePath};
+use crate::trail::bundle::{self, BUNDLE_BYTES_MAX, BundlePath};
 use crate::trail::{Hash, TreeSize, tree};
 
 /// The redacted bundles in a folder, by number.

@@ -12,7 +12,7 @@ use super::scoped::{ScopeSeen, Seen};
 use super::{Difference, Head, Place};
 use crate::book::Book;
 use crate::book::command::Command;
-use crate::book::decide::{Env, Request, decide};
+use crate::book::decide::decide_again;
 use crate::book::entry::Entry;
 use crate::book::scope::Scope;
 use crate::book::state::key::Key;
@@ -186,24 +186,8 @@ impl Replay {
         entry: &Entry,
         report: &mut impl FnMut(&'static str, String, String),
     ) {
-        let env = Env {
-            // One that runs back is reported already; the book's own time never does.
-            at: self
-                .book
-                .last_at
-                .map_or(entry.at, |last| last.max(entry.at)),
-            salt: entry.salt,
-            rules: entry.rules,
-        };
-        let request = Request {
-            by: entry.by,
-            actor: entry.actor,
-            cmd: entry.cmd,
-            req: entry.req,
-            command: entry.asked.clone(),
-        };
         self.decided += 1;
-        match decide(&self.book, &request, &env) {
+        match decide_again(&self.book, entry) {
             Ok(ours) => {
                 compare(&ours, entry, report);
                 if let Err(fault) = self.book.apply(&ours) {
@@ -216,18 +200,8 @@ impl Replay {
                 let kind = entry.asked.kind().as_str();
                 let found = format!("an accepted {kind}");
                 report(refusal.code.as_str(), refused(&refusal), found);
-                self.pass_over(seq, entry);
+                self.book.pass_over(seq, entry);
             }
-        }
-    }
-
-    /// The rules refuse it, so it moves nothing; numbers go on, or every later entry would differ in them.
-    fn pass_over(&mut self, seq: u64, entry: &Entry) {
-        self.book.size = seq.saturating_add(1);
-        for (scope, number) in &entry.scopes {
-            self.book
-                .scopes
-                .insert(scope.clone(), number.saturating_add(1));
         }
     }
 

@@ -11,14 +11,13 @@ use super::Balance;
 use super::replay::{compare, refused};
 use crate::book::Book;
 use crate::book::command::{AcceptReceipt, Command, GiveAcceptance, SealBook, ShareCapacity};
-use crate::book::decide::{Env, Request, decide};
+use crate::book::decide::decide_again;
 use crate::book::entry::Entry;
 use crate::book::reach;
 use crate::book::scope::Scope;
 use crate::id::{FundId, PartyId};
 use crate::ledger::Account;
 use crate::receipt::{Claims, Signed};
-use crate::refusal::Refusal;
 use crate::time::NamedPeriod;
 
 /// How much of a scope was seen.
@@ -160,7 +159,7 @@ impl Seen {
     }
 
     fn decide(&mut self, book: &mut Book, entry: &Entry, report: &mut impl Report) -> bool {
-        let ours = match again(book, entry) {
+        let ours = match decide_again(book, entry) {
             Ok(ours) if ours == *entry => {
                 self.apply(book, entry, report);
                 return true;
@@ -184,7 +183,7 @@ impl Seen {
             Err(refusal) => {
                 let found = format!("an accepted {}", entry.asked.kind().as_str());
                 report(refusal.code.as_str(), refused(&refusal), found);
-                pass_over(book, entry);
+                book.pass_over(entry.seq, entry);
             }
         }
         true
@@ -223,7 +222,7 @@ impl Seen {
             self.broken.extend(scopes().cloned());
         }
         self.broken.extend(funds);
-        pass_over(book, entry);
+        book.pass_over(entry.seq, entry);
     }
 
     /// How much of each scope was seen, the funds' balances, how many entries were not decided again.
@@ -270,31 +269,6 @@ impl Seen {
     }
 }
 
-/// Decides an entry again on the book of what is seen.
-fn again(book: &Book, entry: &Entry) -> Result<Entry, Refusal> {
-    let env = Env {
-        at: book.last_at.map_or(entry.at, |last| last.max(entry.at)),
-        salt: entry.salt,
-        rules: entry.rules,
-    };
-    let request = Request {
-        by: entry.by,
-        actor: entry.actor,
-        cmd: entry.cmd,
-        req: entry.req,
-        command: entry.asked.clone(),
-    };
-    decide(book, &request, &env)
-}
-
-/// Numbers go on, or every later entry would differ in them.
-fn pass_over(book: &mut Book, entry: &Entry) {
-    book.size = entry.seq.saturating_add(1);
-    for (scope, number) in &entry.scopes {
-        book.scopes.insert(scope.clone(), number.saturating_add(1));
-    }
-}
-
 /// Whether the decision may rest on entries of other scopes: a cap that programmes share, a programme whose versions draw on
 /// different funds, data orders that a receipt proves.
 fn rests_on_others(book: &Book, entry: &Entry) -> bool {
@@ -336,7 +310,7 @@ fn closed_elsewhere(book: &mut Book, ours: &Entry, entry: &Entry) -> bool {
     for (party, period) in &later {
         book.money.suppose_closed(*party, *period, true);
     }
-    if again(book, entry).is_ok_and(|ours| ours == *entry) {
+    if decide_again(book, entry).is_ok_and(|ours| ours == *entry) {
         return true;
     }
     for (party, period) in &later {

@@ -8,13 +8,10 @@ use super::past::{Bound, Past};
 use super::redacted::Redacted;
 use super::{CHECKPOINT, Difference, Files, Place, root_differs};
 use crate::book::redacted::RedactedPath;
-use crate::trail::bundle::{self, BundlePath, ENTRY_BYTES_MAX};
+use crate::trail::bundle::{self, BUNDLE_BYTES_MAX, BundlePath};
 use crate::trail::growth::Growth;
 use crate::trail::tile::{self, TILE_BYTES, TilePath, WIDTH_FULL};
 use crate::trail::{Flaw, HASH_BYTES, Hash, TreeSize, tree};
-
-/// The longest bundle: 256 of the longest entries, each behind its length.
-pub(super) const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
 
 /// The widths of the files that lie at one place: level (none for bundles) and number.
 type Widths = BTreeMap<(Option<u8>, u64), Vec<u16>>;

@@ -81,6 +81,26 @@ impl Decision {
     }
 }
 
+/// Decides an entry again: the same command at its own time, with its own salt and rules (DESIGN §4.6). One whose time runs
+/// back is decided at the book's.
+/// # Errors
+/// As [`decide`].
+pub fn decide_again(book: &Book, entry: &Entry) -> Result<Entry, Refusal> {
+    let env = Env {
+        at: book.last_at.map_or(entry.at, |last| last.max(entry.at)),
+        salt: entry.salt,
+        rules: entry.rules,
+    };
+    let request = Request {
+        by: entry.by,
+        actor: entry.actor,
+        cmd: entry.cmd,
+        req: entry.req,
+        command: entry.asked.clone(),
+    };
+    decide(book, &request, &env)
+}
+
 /// Decides one command on the book as it is.
 /// # Errors
 /// A [`Refusal`] with the code of the first check that fails; the book is unchanged by construction.

@@ -1,11 +1,13 @@
 //! Entry bundles: 256 entries under one path, each with its length before it (C2SP tlog-tiles v0.1.0).
 
-use super::tile::{self, Place};
+use super::tile::{self, Place, WIDTH_FULL};
 use super::{Flaw, FlawKind, TreeSize};
 use std::fmt;
 
 /// No entry is longer: its length is written in two bytes.
 pub const ENTRY_BYTES_MAX: usize = u16::MAX as usize;
+/// No bundle is longer: 256 of the longest entries, each behind its length. Nor is a part of a history.
+pub const BUNDLE_BYTES_MAX: usize = WIDTH_FULL as usize * (ENTRY_BYTES_MAX + 2);
 
 /// Which bundle: `tile/entries/<number>[.p/<width>]`. The path is its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,7 +2,7 @@
 
 use server::store::{Db, log};
 use verifier::book::Book;
-use verifier::book::decide::{Env, Request, decide};
+use verifier::book::decide::decide_again;
 use verifier::book::entry::Entry;
 use verifier::trail::tree::{Frontier, leaf_hash};
 
@@ -13,19 +13,7 @@ pub(crate) fn audit(db: &mut Db) -> (Vec<Entry>, Book) {
     while book.size < head.size {
         for stored in log::entries(db, book.size..head.size).unwrap() {
             let entry = Entry::parse(&stored.bytes).unwrap();
-            let env = Env {
-                at: entry.at,
-                salt: entry.salt,
-                rules: entry.rules,
-            };
-            let request = Request {
-                by: entry.by,
-                actor: entry.actor,
-                cmd: entry.cmd,
-                req: entry.req,
-                command: entry.asked.clone(),
-            };
-            let again = decide(&book, &request, &env).unwrap().to_bytes().unwrap();
+            let again = decide_again(&book, &entry).unwrap().to_bytes().unwrap();
             assert_eq!(
                 String::from_utf8(again),
                 String::from_utf8(stored.bytes.clone())

@@ -1,13 +1,13 @@
 //! The entries of a trail, each proven from the tiles to a checkpoint that the policy takes. Tested with [`super`].
 
-use super::{BROKEN, BUNDLE_BYTES_MAX, PROMISE_SECONDS, Stop, broken, open};
+use super::{BROKEN, PROMISE_SECONDS, Stop, broken, open};
 use crate::audit::{CHECKPOINT, Files};
 use crate::book::command::Command;
 use crate::book::entry::Entry;
 use crate::receipt::{Reply, UnverifiedReceipt};
 use crate::signature::PublicKey;
 use crate::time::Timestamp;
-use crate::trail::bundle::{self, BundlePath};
+use crate::trail::bundle::{self, BUNDLE_BYTES_MAX, BundlePath};
 use crate::trail::note::{NOTE_BYTES_MAX, Note};
 use crate::trail::policy::Policy;
 use crate::trail::tile::{TILE_BYTES, TilePath, Tiles, WIDTH_FULL};

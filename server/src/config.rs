@@ -104,7 +104,7 @@ pub struct Config {
     /// Between two looks for what has fallen due. A deadline binds without its entry, so nobody waits for it.
     pub timers_every: Duration,
     /// Between two `book.sealed`, if anything was written; none where it is absent. Until the next one, a regulator of one scope cannot
-    /// tell whether its newest entries are withheld.
+    /// tell whether its newest entries are withheld: beyond 24 h its audits by the clock say `trail.unsealed`.
     pub seal_every: Option<Duration>,
     /// The bound of the sequencer's queue: two full bulk requests, so that one cannot starve all others.
     pub queue_max: usize,

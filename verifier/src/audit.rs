@@ -24,6 +24,7 @@ pub use past::{KNOWN, STALE_SECONDS};
 pub use replay::Balance;
 use replay::Replay;
 pub use scoped::ScopeSeen;
+pub use scoped::UNSEALED_SECONDS;
 use tree::{Checked, TreeCheck};
 
 /// The name of the newest checkpoint in a trail (C2SP tlog-tiles).
@@ -75,7 +76,8 @@ pub struct Options {
     pub known: Vec<Known>,
     /// The scopes that are expected to be seen, what lies outside may be withheld; none: all must be seen.
     pub scopes: Vec<Scope>,
-    /// The reader's clock in Unix seconds, to judge how fresh the newest checkpoint is; `None` asks for no judgement.
+    /// The reader's clock in Unix seconds, to judge how fresh the newest checkpoint is, and the newest `book.sealed` where entries
+    /// are withheld; `None` asks for no judgement.
     pub now: Option<u64>,
 }
 
@@ -249,8 +251,8 @@ pub fn audit_with<F: Files>(
     let (checked, replay) = match head.tree {
         Some(tree) => check(
             (TreeCheck::new(files, tree, past)?, tree.0),
-            (replay, &options.scopes),
-            options.depth,
+            replay,
+            options,
         )?,
         None => {
             notes.push("without a checkpoint that can be read, nothing else was checked".into());
@@ -314,26 +316,32 @@ fn said_of_the_past(checked: &Checked, bounded: u64) -> Vec<String> {
             "by {history} checkpoints of the history, the times of {bounded} of {entries} entries are bounded from both sides"
         ),
     };
-    vec![memory, times]
+    let unmet = (checked.unmet > 0).then(|| {
+        format!(
+            "{} checkpoints of the history do not meet the policy's quorum: they bound no time from above",
+            checked.unmet
+        )
+    });
+    [memory, times].into_iter().chain(unmet).collect()
 }
 
 /// Checks the files, and meanwhile decides every entry again, if so deep.
 fn check<F: Files>(
     (check, size): (TreeCheck<'_, F>, TreeSize),
-    (replay, scopes): (Replay, &[Scope]),
-    depth: Depth,
+    replay: Replay,
+    options: &Options,
 ) -> Result<(Checked, Replay), F::Fault> {
-    if depth == Depth::Trail {
+    if options.depth == Depth::Trail {
         return Ok((check.run(&mut |_| {})?, replay));
     }
     let replay = if check.is_redacted(size) {
         // Undeclared ones are checked for what they say they are.
-        let own = if scopes.is_empty() {
+        let own = if options.scopes.is_empty() {
             check.redacted.scopes()
         } else {
-            scopes.to_vec()
+            options.scopes.clone()
         };
-        replay.limited_to(own)
+        replay.limited_to(own, options.now)
     } else {
         replay
     };

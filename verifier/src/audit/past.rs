@@ -56,6 +56,13 @@ impl Seen {
     }
 }
 
+/// What the file [`COUNT`] says.
+enum Count {
+    Missing,
+    Unreadable,
+    Of(u64),
+}
+
 /// When the quorum had seen a checkpoint; where the policy asks for none, when the first of its witnesses had.
 fn seen_at(verified: &VerifiedCheckpoint, policy: &Policy) -> Option<u64> {
     if policy.has_quorum() {
@@ -123,8 +130,14 @@ pub(super) struct Past<'p> {
     /// What does not fit the tree: told only if the tree is the signed one.
     forks: Vec<Difference>,
     differences: Vec<Difference>,
+    /// Sizes of the notes of the part being read that no witness of the policy has cosigned, and by whom they are.
+    uncosigned: Vec<(u64, String)>,
+    /// Checkpoints that somebody has seen.
     pub(super) known_count: u64,
+    /// Notes of the history.
     pub(super) notes_count: u64,
+    /// Notes of the history that do not meet the policy's quorum.
+    pub(super) unmet_count: u64,
 }
 
 impl<'p> Past<'p> {
@@ -145,8 +158,10 @@ impl<'p> Past<'p> {
             since: None,
             forks: Vec::new(),
             differences: Vec::new(),
+            uncosigned: Vec::new(),
             known_count: 0,
             notes_count: 0,
+            unmet_count: 0,
         };
         if let Some(head) = verified {
             past.fresh(head);
@@ -163,16 +178,13 @@ impl<'p> Past<'p> {
         files: &mut F,
         names: Vec<String>,
     ) -> Result<Vec<String>, F::Fault> {
-        let (mut left, mut parts, mut count) = (Vec::new(), Vec::new(), 0);
+        let (mut left, mut parts, mut count) = (Vec::new(), Vec::new(), Count::Missing);
         for name in names {
             if let Ok(part) = HistoryPath::parse(&name) {
                 parts.push(part);
             } else if name == COUNT {
                 let bytes = files.read(&name, history::COUNT_BYTES_MAX)?;
-                match history::decode_count(&bytes.unwrap_or_default()) {
-                    Ok(read) => count = read,
-                    Err(flaw) => self.flawed(Place::File(name), &flaw),
-                }
+                count = self.read_count(&bytes.unwrap_or_default());
             } else if is_known(&name) {
                 let bytes = files.read(&name, NOTE_BYTES_MAX)?;
                 self.know(Place::File(name), &bytes.unwrap_or_default());
@@ -186,7 +198,7 @@ impl<'p> Past<'p> {
     }
 
     /// Of each place the widest part is read, and the narrower ones must be its beginning. None may be missing.
-    fn sort_parts(&mut self, mut parts: Vec<HistoryPath>, count: u64) {
+    fn sort_parts(&mut self, mut parts: Vec<HistoryPath>, count: Count) {
         parts.sort_unstable();
         for part in parts {
             match self.parts.back_mut() {
@@ -201,15 +213,42 @@ impl<'p> Past<'p> {
         let notes = self.parts.back().map_or(0, |last| {
             last.first().saturating_add(u64::from(last.width()))
         });
+        let counted = self.counted(notes, count);
         let mut there = self.parts.iter().peekable();
         // The first gap is told; behind it the history does not hang together.
-        for wanted in history::parts_between(0, notes.max(count)) {
+        for wanted in history::parts_between(0, counted) {
             if there.next_if(|part| **part == wanted).is_none() {
                 self.differences
                     .push(Difference::missing(wanted.to_string()));
                 break;
             }
         }
+    }
+
+    fn read_count(&mut self, bytes: &[u8]) -> Count {
+        match history::decode_count(bytes) {
+            Ok(count) => Count::Of(count),
+            Err(flaw) => {
+                self.flawed(Place::File(COUNT.to_owned()), &flaw);
+                Count::Unreadable
+            }
+        }
+    }
+
+    /// How many notes there have to be: those that the parts hold, or more, as the count says.
+    fn counted(&mut self, notes: u64, count: Count) -> u64 {
+        let place = || COUNT.to_owned();
+        match count {
+            Count::Of(count) if count < notes => {
+                let sentence = format!("it counts {count} notes, and the parts hold {notes}");
+                let flaw = Flaw::new(FlawKind::History, sentence);
+                self.flawed(Place::File(place()), &flaw);
+            }
+            Count::Of(count) => return count,
+            Count::Missing if notes > 0 => self.differences.push(Difference::missing(place())),
+            Count::Missing | Count::Unreadable => {}
+        }
+        notes
     }
 
     /// Judges how old the head is, where the reader says what time it is.
@@ -313,6 +352,7 @@ impl<'p> Past<'p> {
                 .for_each(|(note, _)| self.note(&place(), &note)),
             Err(flaw) => self.flawed(place(), &flaw),
         }
+        self.tell_uncosigned(place());
         for narrower in self.narrower.remove(&part.number()).unwrap_or_default() {
             let found = files.read(&narrower.to_string(), PART_BYTES_MAX)?;
             let found = found.unwrap_or_default();
@@ -326,12 +366,37 @@ impl<'p> Past<'p> {
         Ok(())
     }
 
+    /// A history is of what witnesses have cosigned. A policy that names witnesses, and none of those, cannot tell by whom.
+    fn tell_uncosigned(&mut self, at: Place) {
+        let notes = std::mem::take(&mut self.uncosigned);
+        if let Some((size, by)) = notes.first() {
+            let sentence = format!(
+                "no witness of the policy has cosigned {} of its notes; the first, of size {size}, is by {by}",
+                notes.len()
+            );
+            self.flawed(at, &Flaw::new(FlawKind::History, sentence));
+        }
+    }
+
+    /// Counts what the witnesses of the policy have not cosigned as it demands.
+    fn count_cosigned(&mut self, note: &Note, verified: &VerifiedCheckpoint) {
+        let unmet = self.policy.has_quorum() && verified.quorum_time().is_none();
+        self.unmet_count += u64::from(unmet);
+        if verified.cosignatures().is_empty() && !self.policy.witnesses().is_empty() {
+            let lines = note.signatures().iter();
+            let names: Vec<_> = lines.map(|line| line.name().to_string()).collect();
+            let size = verified.checkpoint().size().get();
+            self.uncosigned.push((size, names.join(", ")));
+        }
+    }
+
     fn note(&mut self, at: &Place, note: &Note) {
         let verified = match self.policy.check_signed(note) {
             Ok(verified) => verified,
             Err(flaw) => return self.flawed(at.clone(), &flaw),
         };
         self.notes_count += 1;
+        self.count_cosigned(note, &verified);
         self.not_from_the_future(at, &verified);
         let seen = Seen::new(at.clone(), &verified, self.policy);
         if seen.size < self.last_size {

@@ -80,9 +80,9 @@ impl Replay {
     }
 
     /// Expects that entries are withheld, all but those of these scopes.
-    pub(super) fn limited_to(self, scopes: Vec<Scope>) -> Self {
+    pub(super) fn limited_to(self, scopes: Vec<Scope>, now: Option<u64>) -> Self {
         Self {
-            seen: Some(Seen::new(scopes)),
+            seen: Some(Seen::new(scopes, now)),
             ..self
         }
     }
@@ -117,7 +117,10 @@ impl Replay {
                     report(refusal.code.as_str(), expected, refusal.sentence);
                     self.skip(seq);
                 }
-                None => self.skip(seq),
+                None => {
+                    self.seen.iter_mut().for_each(Seen::withheld);
+                    self.skip(seq);
+                }
             }
         }
         self.differences = differences;
@@ -206,14 +209,17 @@ impl Replay {
     }
 
     /// What all decisions come to.
-    pub(super) fn finish(self, notes: &mut Vec<String>) -> Decided {
+    pub(super) fn finish(mut self, notes: &mut Vec<String>) -> Decided {
         if let Some(seq) = self.lost_at {
             notes.push(format!(
                 "entries from {seq} on were not decided again: the state before them is unknown"
             ));
         }
         let (scopes, funds, undecided) = match self.seen {
-            Some(seen) => seen.finish(notes),
+            Some(seen) => {
+                self.differences.extend(seen.unsealed());
+                seen.finish(notes)
+            }
             None => (Vec::new(), balances(&self.book), 0),
         };
         Decided {

@@ -7,8 +7,8 @@
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Balance;
 use super::replay::{compare, refused};
+use super::{Balance, Difference, Place};
 use crate::book::Book;
 use crate::book::command::{AcceptReceipt, Command, GiveAcceptance, SealBook, ShareCapacity};
 use crate::book::decide::decide_again;
@@ -18,7 +18,11 @@ use crate::book::scope::Scope;
 use crate::id::{FundId, PartyId};
 use crate::ledger::Account;
 use crate::receipt::{Claims, Signed};
-use crate::time::NamedPeriod;
+use crate::time::{NamedPeriod, Timestamp};
+
+/// A server states what each scope has once a day: entries that are withheld behind an older statement are a difference where the
+/// reader says what time it is. One hour is for its timers.
+pub const UNSEALED_SECONDS: u64 = 25 * 3_600;
 
 /// How much of a scope was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -42,6 +46,8 @@ pub(super) struct Seen {
     limit: Vec<Scope>,
     counts: BTreeMap<Scope, u64>,
     sealed: BTreeMap<Scope, (u64, u64)>,
+    tail: Tail,
+    now: Option<u64>,
     /// Scopes of which entries are missing.
     gapped: BTreeSet<Scope>,
     /// Scopes whose state the book does not hold: an entry of theirs could not be applied.
@@ -50,10 +56,48 @@ pub(super) struct Seen {
     funds: BTreeMap<FundId, BTreeMap<String, i64>>,
 }
 
+/// What no `book.sealed` speaks of yet.
+struct Tail {
+    /// Number and time of the entry from which on a whole statement was begun; entry 0 before any.
+    since: Option<(u64, Timestamp)>,
+    /// The beginning of a statement that is not whole yet.
+    begun: Option<(u64, Timestamp)>,
+    /// How many entries are withheld behind the one, and behind the other.
+    withheld: u64,
+    withheld_since_begun: u64,
+}
+
+impl Tail {
+    const NOTHING: Self = Self {
+        since: None,
+        begun: None,
+        withheld: 0,
+        withheld_since_begun: 0,
+    };
+
+    fn seal(&mut self, entry: &Entry, asked: &SealBook) {
+        if asked.after.is_none() {
+            self.begun = Some((entry.seq, entry.at));
+            self.withheld_since_begun = 0;
+        }
+        let is_last = entry
+            .found
+            .sealed
+            .as_ref()
+            .is_some_and(|sealed| sealed.next.is_none());
+        if is_last && self.begun.is_some() {
+            self.since = self.begun.take();
+            self.withheld = self.withheld_since_begun;
+        }
+    }
+}
+
 impl Seen {
-    pub(super) const fn new(limit: Vec<Scope>) -> Self {
+    pub(super) const fn new(limit: Vec<Scope>, now: Option<u64>) -> Self {
         Self {
             limit,
+            tail: Tail::NOTHING,
+            now,
             counts: BTreeMap::new(),
             sealed: BTreeMap::new(),
             gapped: BTreeSet::new(),
@@ -77,7 +121,9 @@ impl Seen {
         self.count(book, entry, report);
         self.add(entry);
         book.size = entry.seq;
+        self.tail.since.get_or_insert((entry.seq, entry.at));
         if let Command::SealBook(asked) = &entry.asked {
+            self.tail.seal(entry, asked);
             self.seal(book, (entry, asked), report);
             self.apply(book, entry, report);
             return true;
@@ -223,6 +269,31 @@ impl Seen {
         }
         self.broken.extend(funds);
         book.pass_over(entry.seq, entry);
+    }
+
+    /// Passes an entry that is here by its hash alone.
+    pub(super) const fn withheld(&mut self) {
+        self.tail.withheld = self.tail.withheld.saturating_add(1);
+        self.tail.withheld_since_begun = self.tail.withheld_since_begun.saturating_add(1);
+    }
+
+    /// Whether more is withheld, for longer, than the next statement of the scopes' counts can be waited for.
+    pub(super) fn unsealed(&self) -> Option<Difference> {
+        let (Some(now), Some((seq, at))) = (self.now, self.tail.since) else {
+            return None;
+        };
+        let at = u64::try_from(at.unix()).unwrap_or(0);
+        let is_old = at.saturating_add(UNSEALED_SECONDS) < now;
+        (is_old && self.tail.withheld > 0).then(|| Difference {
+            at: Place::Entry(seq),
+            code: "trail.unsealed",
+            expected: format!("a book.sealed of the last {UNSEALED_SECONDS} s"),
+            found: format!(
+                "{} entries withheld behind this one of {} s ago: whose they are, nothing states",
+                self.tail.withheld,
+                now.saturating_sub(at)
+            ),
+        })
     }
 
     /// How much of each scope was seen, the funds' balances, how many entries were not decided again.

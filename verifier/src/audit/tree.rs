@@ -40,6 +40,8 @@ pub(super) struct Checked {
     pub(super) differences: Vec<(u64, Difference)>,
     /// How many checkpoints that somebody had seen before there were, and how many the published history has.
     pub(super) seen: (u64, u64),
+    /// How many of the history do not meet the policy's quorum.
+    pub(super) unmet: u64,
     /// Whether the files make the signed root.
     pub(super) is_signed: bool,
 }
@@ -151,6 +153,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             withheld,
             differences: self.differences,
             seen: (self.past.known_count, self.past.notes_count),
+            unmet: self.past.unmet_count,
             is_signed: self.growth.size() == self.size && self.growth.root() == self.root,
         }
     }

@@ -4,6 +4,7 @@
 mod analysis;
 mod audit;
 mod command;
+mod corruptions;
 mod fetch;
 mod golden;
 mod html;

@@ -17,12 +17,12 @@ use crate::story::{self, Story, Trail};
 /// One second an entry from here on: when entry 0 was written.
 pub(crate) const START: u64 = 1_795_420_800;
 
-fn log() -> NoteSigner {
+pub(crate) fn log() -> NoteSigner {
     let name = KeyName::parse(story::ORIGIN).unwrap();
     NoteSigner::new(name, Signer::from_seed(&[1; 32]))
 }
 
-fn witness() -> Cosigner {
+pub(crate) fn witness() -> Cosigner {
     let name = KeyName::parse("witness.example/w").unwrap();
     Cosigner::new(name, Signer::from_seed(&[5; 32]))
 }
@@ -37,7 +37,7 @@ fn policy() -> Policy {
 }
 
 /// The checkpoint over these entries, signed and at `time` cosigned.
-fn cosigned(entries: &[Vec<u8>], time: u64) -> String {
+pub(crate) fn cosigned(entries: &[Vec<u8>], time: u64) -> String {
     let leaves: Vec<Hash> = entries.iter().map(|entry| leaf_hash(entry)).collect();
     let name = KeyName::parse(story::ORIGIN).unwrap();
     let size = TreeSize::new(leaves.len() as u64).unwrap();
@@ -68,7 +68,7 @@ pub(crate) fn seen_at(story: &Story, sizes: &[u64]) -> Trail {
     trail
 }
 
-fn put_history(trail: &mut Trail, notes: &[String]) {
+pub(crate) fn put_history(trail: &mut Trail, notes: &[String]) {
     for path in parts_between(0, notes.len() as u64) {
         let first = usize::try_from(path.first()).unwrap();
         let part = &notes[first..first + usize::from(path.width())];

@@ -20,7 +20,7 @@ use verifier::trail::{Hash, tree};
 use crate::story::{self, Story, Trail, appropriate};
 
 /// The reply key of the story's entry 0.
-fn key() -> Signer {
+pub(crate) fn key() -> Signer {
     Signer::from_seed(&[2; 32])
 }
 
@@ -29,7 +29,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 /// What the exchange says of an entry that came by a request.
-fn promise(entry: &[u8], iat: Timestamp) -> Reply {
+pub(crate) fn promise(entry: &[u8], iat: Timestamp) -> Reply {
     let read = Entry::parse(entry).unwrap();
     let leaf = tree::leaf_hash(entry);
     Reply {

@@ -25,7 +25,7 @@ fn scope(text: &str) -> Scope {
 }
 
 /// The files as an exchange gives them to whoever sees these scopes: no whole bundle, one redacted one a scope.
-fn cut(trail: &Trail, scopes: &[Scope]) -> Trail {
+pub(crate) fn cut(trail: &Trail, scopes: &[Scope]) -> Trail {
     let mut files = BTreeMap::new();
     for (name, bytes) in &trail.0 {
         let Ok(bundle) = BundlePath::parse(name) else {
@@ -118,11 +118,11 @@ pub(crate) fn of_one_fund() -> (Story, Trail) {
 }
 
 /// Withholds one more entry of a redacted bundle.
-fn withhold(trail: &mut Trail, seq: u64) {
+pub(crate) fn withhold(trail: &mut Trail, seq: u64) {
     edit(trail, seq, Vec::new());
 }
 
-fn edit(trail: &mut Trail, seq: u64, entry: Vec<u8>) {
+pub(crate) fn edit(trail: &mut Trail, seq: u64, entry: Vec<u8>) {
     let mut redacted = trail
         .0
         .keys()

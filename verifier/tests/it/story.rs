@@ -74,6 +74,27 @@ impl Story {
         story
     }
 
+    /// Goes on behind a history that ends before this story's clock begins: its first funder opens the story's fund.
+    pub(crate) fn after(history: Vec<Entry>) -> Self {
+        let opened = history.first().unwrap();
+        let exchange = (opened.by, opened.actor);
+        let is_fund = |entry: &&Entry| matches!(entry.asked, Command::OpenFund(_));
+        let funder = history.iter().find(is_fund).unwrap();
+        let mut story = Self {
+            book: Book::new(),
+            entries: Vec::new(),
+            tick: 0,
+            exchange,
+            funder: (funder.by, funder.actor),
+        };
+        for entry in &history {
+            story.entries.push(entry.to_bytes().unwrap());
+            story.book.apply(entry).unwrap();
+        }
+        story.open_fund();
+        story
+    }
+
     fn open(&mut self) {
         let x = Signer::from_seed(&[2; 32]).public().x();
         let open = Command::OpenExchange(OpenExchange {
@@ -85,6 +106,10 @@ impl Story {
         });
         self.append(&self.next(self.exchange, open).unwrap());
         self.funder = self.admit(Role::Funder);
+        self.open_fund();
+    }
+
+    fn open_fund(&mut self) {
         let open_fund = Command::OpenFund(OpenFund {
             fund: fund(),
             funder: FunderId::parse("sh-finance").unwrap(),

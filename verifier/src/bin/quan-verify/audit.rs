@@ -40,7 +40,8 @@ pub(crate) struct Arguments {
     /// Holds the log to the checkpoint in this file, if it is there, and writes the newest verified one to it.
     #[arg(long, value_name = "FILE")]
     remember: Option<PathBuf>,
-    /// The time in Unix seconds: a checkpoint that no witness has seen for an hour, or that one will see, is a difference.
+    /// The time in Unix seconds: a checkpoint that no witness has seen for an hour, or that one will see, is a difference;
+    /// so is what is withheld and no `book.sealed` of the last 25 hours speaks of.
     #[arg(long, value_name = "UNIX")]
     now: Option<u64>,
     /// Also writes the report and the statistics as one HTML file that opens from disk and asks the network for nothing;

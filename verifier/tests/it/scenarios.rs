@@ -25,7 +25,7 @@
 
 mod compare;
 mod data;
-mod exchange;
+pub(crate) mod exchange;
 mod money;
 mod orders;
 mod programme;

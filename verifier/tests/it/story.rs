@@ -36,12 +36,22 @@ fn log_signer() -> Signer {
 }
 
 pub(crate) fn log_key() -> VerifierKey {
-    let name = KeyName::parse(ORIGIN).unwrap();
+    log_key_of(ORIGIN)
+}
+
+/// The key of a log of another name.
+pub(crate) fn log_key_of(origin: &str) -> VerifierKey {
+    let name = KeyName::parse(origin).unwrap();
     VerifierKey::new(name, KeyType::Ed25519, log_signer().public())
 }
 
 pub(crate) fn policy() -> String {
-    format!("log {}\nquorum none\n", log_key())
+    policy_of(ORIGIN)
+}
+
+/// Whom to trust about a log of another name.
+pub(crate) fn policy_of(origin: &str) -> String {
+    format!("log {}\nquorum none\n", log_key_of(origin))
 }
 
 /// Who is on the exchange, and what has happened.
@@ -224,6 +234,11 @@ pub(crate) struct Trail(pub(crate) BTreeMap<String, Vec<u8>>);
 impl Trail {
     /// Publishes entries at the earlier sizes and at last, as an exchange does.
     pub(crate) fn of(entries: &[Vec<u8>]) -> Self {
+        Self::named(ORIGIN, entries)
+    }
+
+    /// The same of a log of another name.
+    pub(crate) fn named(origin: &str, entries: &[Vec<u8>]) -> Self {
         let mut files = BTreeMap::new();
         let mut growth = Growth::empty();
         let size = entries.len() as u64;
@@ -231,7 +246,7 @@ impl Trail {
         for size in earlier.chain([size]) {
             grow(&mut growth, entries, size, &mut files);
         }
-        let name = KeyName::parse(ORIGIN).unwrap();
+        let name = KeyName::parse(origin).unwrap();
         let checkpoint = Checkpoint::new(name.clone(), growth.size(), growth.root());
         let note = checkpoint
             .sign(&NoteSigner::new(name, log_signer()))

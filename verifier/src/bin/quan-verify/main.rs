@@ -86,7 +86,7 @@ enum Command {
     /// Compares the trails of several exchanges: one site's hardware, one run or one document in two of them exits 1.
     Cross {
         /// The trails, each a folder that holds `checkpoint` and `tile/`.
-        #[arg(required = true, num_args = 2..)]
+        #[arg(required = true)]
         folders: Vec<PathBuf>,
         /// Whom to trust (C2SP tlog-policy): once for all, or once a trail in the same order.
         #[arg(long, required = true)]

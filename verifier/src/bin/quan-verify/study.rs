@@ -110,6 +110,10 @@ pub(crate) fn show_crossing(
     policies: &[PathBuf],
     json: bool,
 ) -> Result<Answer, NotChecked> {
+    if folders.len() < 2 {
+        let why = "one trail cannot be compared: give two or more";
+        return Err(NotChecked(why.to_owned()));
+    }
     let all = with_policies(folders, policies)?;
     let trails = all
         .into_iter()

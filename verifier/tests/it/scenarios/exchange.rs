@@ -14,33 +14,44 @@ use verifier::signature::Signer;
 use verifier::time::Timestamp;
 
 use crate::snapshot;
-use crate::story::{ORIGIN, log_key};
+use crate::story::{ORIGIN, log_key_of};
 
 /// A party and the actor that asks for it.
-pub(super) type Who = (PartyId, ActorId);
+pub(crate) type Who = (PartyId, ActorId);
 
 /// Facts, keys and segments of these files are good from here …
-pub(super) const FROM: &str = "2024-01-01T00:00:00Z";
+pub(crate) const FROM: &str = "2024-01-01T00:00:00Z";
 /// … to here: a share runs at most ten years.
-pub(super) const TO: &str = "2034-01-01T00:00:00Z";
+pub(crate) const TO: &str = "2034-01-01T00:00:00Z";
 
-pub(super) struct Exchange {
-    pub(super) book: Book,
-    pub(super) entries: Vec<Vec<u8>>,
-    pub(super) at: Timestamp,
+pub(crate) struct Exchange {
+    pub(crate) origin: String,
+    /// What its salts begin with: ids of two exchanges differ.
+    salts: u64,
+    pub(crate) book: Book,
+    pub(crate) entries: Vec<Vec<u8>>,
+    pub(crate) at: Timestamp,
     /// Whoever runs the exchange.
-    pub(super) operator: Who,
+    pub(crate) operator: Who,
     /// Runs every programme, and knows the facts.
-    pub(super) office: Who,
+    pub(crate) office: Who,
     members: BTreeMap<String, Who>,
     /// What the scenario calls what has an id here.
-    pub(super) names: BTreeMap<String, String>,
+    pub(crate) names: BTreeMap<String, String>,
 }
 
 impl Exchange {
-    pub(super) fn open(at: Timestamp) -> Self {
-        let nobody = (PartyId::draw(&salt(1), 0, 0), ActorId::draw(&salt(1), 0, 0));
+    pub(crate) fn open(at: Timestamp) -> Self {
+        Self::named(ORIGIN, 0, at)
+    }
+
+    /// An exchange of another name, with ids of its own.
+    pub(crate) fn named(origin: &str, salts: u64, at: Timestamp) -> Self {
+        let first = salt(salts, 1);
+        let nobody = (PartyId::draw(&first, 0, 0), ActorId::draw(&first, 0, 0));
         let mut exchange = Self {
+            origin: origin.to_owned(),
+            salts,
             book: Book::new(),
             entries: Vec::new(),
             at,
@@ -51,8 +62,8 @@ impl Exchange {
         };
         let x = signer("exchange").public().x();
         let open = json!({
-            "origin": ORIGIN, "log_vkey": log_key().to_string(), "delivery_key": x, "reply_key": x,
-            "utc_offset_min": 480,
+            "origin": origin, "log_vkey": log_key_of(origin).to_string(), "delivery_key": x,
+            "reply_key": x, "utc_offset_min": 480,
         });
         let opened = exchange.done(nobody, Kind::OpenExchange, &open);
         exchange.operator = (opened.found.party.unwrap(), opened.found.actor.unwrap());
@@ -61,12 +72,12 @@ impl Exchange {
     }
 
     /// Lets time pass.
-    pub(super) fn until(&mut self, at: Timestamp) {
+    pub(crate) fn until(&mut self, at: Timestamp) {
         self.at = self.at.max(at);
     }
 
     /// Asks for a command; what is decided is applied as it reads back from its bytes.
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         (by, actor): Who,
         kind: Kind,
@@ -82,7 +93,7 @@ impl Exchange {
         };
         let env = Env {
             at: self.at,
-            salt: salt(self.book.size + 1),
+            salt: salt(self.salts, self.book.size + 1),
             rules: RULES,
         };
         let bytes = decide(&self.book, &request, &env)?.to_bytes().unwrap();
@@ -97,13 +108,13 @@ impl Exchange {
     }
 
     /// Asks for what must be accepted.
-    pub(super) fn done(&mut self, who: Who, kind: Kind, payload: &Value) -> Entry {
+    pub(crate) fn done(&mut self, who: Who, kind: Kind, payload: &Value) -> Entry {
         let decided = self.ask(who, kind, payload);
         decided.unwrap_or_else(|refusal| panic!("{} {payload}: {refusal:?}", kind.as_str()))
     }
 
     /// Admits a party with one actor.
-    pub(super) fn admit(&mut self, name: &str, roles: &[&str]) -> Who {
+    pub(crate) fn admit(&mut self, name: &str, roles: &[&str]) -> Who {
         let admit = json!({ "roles": roles, "name": Sha256Hash::of(name.as_bytes()) });
         let admitted = self.done(self.operator, Kind::AdmitParty, &admit);
         let party = admitted.found.party.unwrap();
@@ -114,7 +125,7 @@ impl Exchange {
     }
 
     /// A party of the scenario: it may buy and sell, and signs receipts and acceptances. Says whether it is new.
-    pub(super) fn member(&mut self, name: &str) -> (Who, bool) {
+    pub(crate) fn member(&mut self, name: &str) -> (Who, bool) {
         if let Some(who) = self.members.get(name) {
             return (*who, false);
         }
@@ -126,10 +137,10 @@ impl Exchange {
         (who, true)
     }
 
-    pub(super) fn register_key(&mut self, (party, _): Who, key_use: KeyUse, signer: &Signer) {
+    pub(crate) fn register_key(&mut self, (party, _): Who, key_use: KeyUse, signer: &Signer) {
         let proof = KeyRegistration {
             iss: party,
-            aud: ORIGIN.into(),
+            aud: self.origin.clone(),
             key_use,
             iat: self.at,
         };
@@ -143,7 +154,7 @@ impl Exchange {
     }
 
     /// Records what the office knows.
-    pub(super) fn fact(&mut self, subject: &str, name: &str, value: &Value) {
+    pub(crate) fn fact(&mut self, subject: &str, name: &str, value: &Value) {
         let valid_from = FROM.get(..10);
         let record =
             json!({ "subject": subject, "name": name, "value": value, "valid_from": valid_from });
@@ -152,19 +163,19 @@ impl Exchange {
 }
 
 /// A key that is named.
-pub(super) fn signer(name: &str) -> Signer {
+pub(crate) fn signer(name: &str) -> Signer {
     Signer::from_seed(Sha256Hash::of(name.as_bytes()).bytes())
 }
 
 /// A document that is named.
-pub(super) fn document(name: &str) -> DocumentDigest {
+pub(crate) fn document(name: &str) -> DocumentDigest {
     DocumentDigest::of(name.as_bytes())
 }
 
-fn salt(number: u64) -> Salt {
-    Salt::new(u128::from(number).to_be_bytes())
+fn salt(of: u64, number: u64) -> Salt {
+    Salt::new((u128::from(of) << 64 | u128::from(number)).to_be_bytes())
 }
 
-pub(super) fn time(text: &str) -> Timestamp {
+pub(crate) fn time(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }

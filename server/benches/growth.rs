@@ -21,7 +21,7 @@ use std::time::Instant;
 
 use server::clock::Clock;
 use server::faults::Faults;
-use server::sequencer::{BATCH_MAX, BEHIND_MAX, Outcome, Pace, Sequencer, Snapshots};
+use server::sequencer::{BATCH_MAX, BEHIND_MAX, IDLE_FROM, Outcome, Pace, Sequencer, Snapshots};
 use server::store::{Address, Store, log};
 use tokio::sync::watch;
 use verifier::book::command::{AcceptReceipt, Command, OpenExchange};
@@ -92,7 +92,7 @@ fn start_from_snapshot(address: &Address, replayed: f64) {
     let start = || {
         let store = Arc::new(Store::open(address.clone()).unwrap());
         let clock = Clock::fixed(Timestamp::new(NOW).unwrap());
-        let snapshots = Snapshots::folder(folder.path()).unwrap();
+        let snapshots = Snapshots::folder(folder.path(), IDLE_FROM).unwrap();
         Sequencer::resume(store, clock, Faults::none(), snapshots).unwrap()
     };
     let pace = Pace::new(watch::channel(0).1, BEHIND_MAX);

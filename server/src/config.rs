@@ -10,13 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::objects::{self, Place};
-use crate::sequencer::BEHIND_MAX;
+use crate::sequencer::{BEHIND_MAX, IDLE_FROM};
 use crate::store::{Address, StoreFault};
 
 /// The origin of an exchange that nobody has named: fit for a trial, not for a city.
 const ORIGIN: &str = "localhost/quan";
 /// What is worth a line: ours, and only the warnings of the HTTP library.
 const LOG: &str = "info,actix_server=warn";
+/// More than anybody sends by mistake who looks at the answers; at a kilobyte each, half a year of them is some gigabytes.
+const REFUSALS_PER_HOUR: u32 = 1_000;
 /// Beyond this a settings file is not a settings file.
 const FILE_BYTES_MAX: u64 = 65_536;
 
@@ -63,6 +65,12 @@ pub struct Asked {
     /// Entries that lists may be behind the log before it is written more slowly [default: 50000]
     #[arg(long, env = "QUAN_BEHIND_MAX", value_name = "N")]
     pub behind_max: Option<u64>,
+    /// Entries that make a snapshot of the book worth its seconds in an idle moment [default: 50000]
+    #[arg(long, env = "QUAN_SNAPSHOT_ENTRIES", value_name = "N")]
+    pub snapshot_entries: Option<u64>,
+    /// Refusals of one party that are kept in an hour; beyond them it is answered 429 where it would be refused [default: 1000]
+    #[arg(long, env = "QUAN_REFUSALS_PER_HOUR", value_name = "N")]
+    pub refusals_per_hour: Option<u32>,
     /// Threads that serve HTTP [default: one a core]
     #[arg(long, env = "QUAN_THREADS", value_name = "N")]
     pub threads: Option<usize>,
@@ -110,6 +118,10 @@ pub struct Config {
     pub queue_max: usize,
     /// How far the projector may be behind before the sequencer pauses after each batch (DESIGN §7).
     pub behind_max: u64,
+    /// How many new entries make a snapshot of the book worth its seconds while the server is idle; a stop writes one from 1,000 on.
+    pub snapshot_entries: u64,
+    /// How many refusals of one party a server keeps in an hour. Each is kept for half a year, so a party's worst is some gigabytes.
+    pub refusals_per_hour: u32,
     /// HTTP threads.
     pub threads: usize,
     /// The form of log lines.
@@ -186,6 +198,8 @@ impl Asked {
             seal_hours: self.seal_hours.or(other.seal_hours),
             queue_max: self.queue_max.or(other.queue_max),
             behind_max: self.behind_max.or(other.behind_max),
+            snapshot_entries: self.snapshot_entries.or(other.snapshot_entries),
+            refusals_per_hour: self.refusals_per_hour.or(other.refusals_per_hour),
             threads: self.threads.or(other.threads),
             log_format: self.log_format.or(other.log_format),
             log: self.log.or(other.log),
@@ -232,6 +246,18 @@ impl Asked {
             behind_max: within(
                 "behind-max",
                 self.behind_max.unwrap_or(BEHIND_MAX),
+                1,
+                1_000_000,
+            )?,
+            snapshot_entries: within(
+                "snapshot-entries",
+                self.snapshot_entries.unwrap_or(IDLE_FROM),
+                1,
+                1_000_000_000,
+            )?,
+            refusals_per_hour: within(
+                "refusals-per-hour",
+                self.refusals_per_hour.unwrap_or(REFUSALS_PER_HOUR),
                 1,
                 1_000_000,
             )?,
@@ -288,7 +314,13 @@ mod tests {
             written("lissen = \"x\""),
             Err(ConfigFault::Toml(..))
         ));
-        for bad in ["publish-ms = 1", "queue-max = 1", "threads = 0"] {
+        for bad in [
+            "publish-ms = 1",
+            "queue-max = 1",
+            "threads = 0",
+            "snapshot-entries = 0",
+            "refusals-per-hour = 0",
+        ] {
             let refused = written(bad).unwrap().settle();
             assert!(matches!(refused, Err(ConfigFault::Range(..))), "{bad}");
         }

@@ -3,6 +3,8 @@
 //! Who calls: HTTP hands in every refusal to a known caller and sends it when it is durable; the timers seal. Refusals have a
 //! writer of their own, which takes what is waiting together: an accepted command never waits for it.
 
+mod allowance;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
@@ -28,6 +30,8 @@ const BATCH_MAX: usize = 256;
 /// For how long a sealed refusal is kept: six months, the longest that anybody has to go to court over an act of an
 /// administration (Administrative Litigation Law of the PRC, art. 46).
 const KEPT_DAYS: i64 = 184;
+
+pub use allowance::Allowance;
 
 /// How many refusals each code has.
 pub type Counts = BTreeMap<Code, u64>;

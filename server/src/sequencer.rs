@@ -16,7 +16,7 @@ mod snapshot;
 pub use desk::{Committed, Desk, Outcome, Unanswered};
 pub use fault::Fault;
 pub use pace::{BEHIND_MAX, Pace};
-pub use snapshot::Snapshots;
+pub use snapshot::{IDLE_FROM, Snapshots};
 
 use std::collections::BTreeSet;
 use std::io;

@@ -32,7 +32,7 @@ use crate::keys::{self, Keys, SigningKey, Token};
 use crate::objects::{self, Objects};
 use crate::projector::Projector;
 use crate::publisher::{self, Parts, Publisher};
-use crate::refusals::Refusals;
+use crate::refusals::{Allowance, Refusals};
 use crate::sequencer::{self, Desk, Pace, Sequencer, Snapshots};
 use crate::store::{Store, StoreFault, own};
 use crate::timers;
@@ -266,7 +266,8 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
     let policy = publisher.write_policy(&config.data.join("policy.txt"))?;
     let publisher = publisher.witnessed_by(policy, config.rewitness_every)?;
     let folder = config.data.join("snapshots");
-    let snapshots = Snapshots::folder(&folder).map_err(|fault| Fault::Folder(folder, fault))?;
+    let snapshots = Snapshots::folder(&folder, config.snapshot_entries)
+        .map_err(|fault| Fault::Folder(folder, fault))?;
     let mut sequencer =
         Sequencer::resume(Arc::clone(&store), clock.clone(), faults.clone(), snapshots)?;
     sequencer.open(entry_0(config, &keys, publisher.key())?)?;
@@ -277,7 +278,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         .map_err(|_| Fault::Thread("sequencer"))?;
     operator_key(config, &store, &desk, clock)?;
     let refusals = Refusals::start(Arc::clone(&store)).map_err(|_| Fault::Thread("refusals"))?;
-    let replies = Replies::new(keys, refusals);
+    let replies = Replies::new(keys, refusals, Allowance::new(config.refusals_per_hour));
     Ok(Prepared {
         store,
         desk,

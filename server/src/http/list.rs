@@ -1,8 +1,8 @@
 //! Lists and search over everything a caller may see, from the projections (DESIGN §7, reads; TRAIL, look-up by receipt).
 //!
 //! Such an answer may lag behind the last commit: `as_of` says how far its rows are. A caller that has just written sends the
-//! number of its entry as `Quan-Min-Seq`, and is answered when the rows hold it. A regulator that is limited to scopes gets pages with
-//! fewer items, perhaps none, and goes on from `next` as long as there is one.
+//! number of its entry as `Quan-Min-Seq`, and is answered when the rows hold it. What a regulator that is limited to scopes may not see
+//! is left out before a page is cut: its pages are full as everybody's are, up to [`LOOKED_AT_MAX`].
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -28,6 +28,9 @@ use super::read::{LIMIT, LIMIT_MAX, QUERY_BYTES_MAX, seen_in};
 use crate::store::project::{CaseRow, EntryRow, OrderRow, VoucherRow};
 use crate::store::read::{self, Cases, Entries, Found, Orders, Slice, VoucherState, Vouchers};
 use crate::store::{Db, Store, StoreFault, log};
+
+/// Rows that one request looks at for who sees few of them: beyond it a page is short, and the next one goes on from there.
+const LOOKED_AT_MAX: usize = 20_000;
 
 /// What stands in a query beside the filters.
 const PAGING: [&str; 2] = ["after", "limit"];
@@ -79,22 +82,64 @@ pub(super) async fn answer(
     seen_in(shared.projected.clone(), &request).await?;
     let now = shared.now()?;
     let asked = Asked::parse(list, &query, (caller, reach), now)?;
-    let store = Arc::clone(&shared.store);
-    let mut page = web::block(move || {
-        let mut page = asked.load(&store, slice, now)?;
-        if reach == Reach::Limited {
-            page.read_scopes(&mut *store.connection()?)?;
-        }
-        Ok(page)
-    })
-    .await
-    .map_err(|fault| Problem::Internal(fault.to_string()))?
-    .map_err(store_fault)?;
-    if reach == Reach::Limited {
-        let limit = |book: &Book| page.limit_to(book, access::sight(book, caller));
-        shared.desk.read(limit).await?;
+    let search = Search {
+        shared,
+        asked: Arc::new(asked),
+        now,
+    };
+    let page = match reach {
+        Reach::Own | Reach::All => search.rows(slice, reach).await?,
+        Reach::Limited => search.visible(slice, caller).await?,
+    };
+    Ok(HttpResponse::Ok().json(page.cut(slice.limit - 1).written()))
+}
+
+/// What is looked for, and in what.
+struct Search {
+    shared: Arc<Shared>,
+    asked: Arc<Asked>,
+    now: Timestamp,
+}
+
+impl Search {
+    /// A slice of the rows, whoever sees them.
+    async fn rows(&self, slice: Slice, reach: Reach) -> Result<Listed, Problem> {
+        let (store, asked) = (Arc::clone(&self.shared.store), Arc::clone(&self.asked));
+        let now = self.now;
+        web::block(move || {
+            let mut rows = asked.load(&store, slice, now)?;
+            if reach == Reach::Limited {
+                rows.read_scopes(&mut *store.connection()?)?;
+            }
+            Ok(rows)
+        })
+        .await
+        .map_err(|fault| Problem::Internal(fault.to_string()))?
+        .map_err(store_fault)
     }
-    Ok(HttpResponse::Ok().json(page.written()))
+
+    /// As many rows as a slice has of those that a caller sees: slice after slice, each twice as long as the one before.
+    async fn visible(&self, slice: Slice, caller: Caller) -> Result<Listed, Problem> {
+        let (mut found, mut looked_at, mut piece) = (Listed::default(), 0, slice);
+        loop {
+            let mut rows = self.rows(piece, Reach::Limited).await?;
+            let (count, last) = (rows.items.len(), rows.items.last().map(|item| item.seq));
+            let limit = |book: &Book| rows.limit_to(book, access::sight(book, caller));
+            self.shared.desk.read(limit).await?;
+            found.take(rows);
+            looked_at += count;
+            let is_last = count < piece.limit;
+            if is_last || found.items.len() >= slice.limit {
+                return Ok(found);
+            }
+            piece.after = last.and_then(|seq| u64::try_from(seq).ok());
+            if looked_at >= LOOKED_AT_MAX {
+                found.next = last;
+                return Ok(found);
+            }
+            piece.limit = piece.limit.saturating_mul(2).min(LIMIT_MAX);
+        }
+    }
 }
 
 /// Whose rows a caller may ask for.
@@ -204,48 +249,34 @@ impl Asked {
     }
 
     fn load(&self, store: &Store, slice: Slice, now: Timestamp) -> Result<Listed, StoreFault> {
-        let limit = slice.limit - 1;
         let mut db = store.lists()?;
         Ok(match self {
-            Self::Orders(which) => {
-                let found = read::orders(&mut db, which, slice)?;
-                page(
-                    found,
-                    limit,
-                    |row| row.placed_seq,
-                    |row| (About::Order(row.id.clone()), order(row)),
-                )
-            }
-            Self::Vouchers(which) => {
-                let found = read::vouchers(&mut db, which, slice)?;
-                page(
-                    found,
-                    limit,
-                    |row| row.issued_seq,
-                    |row| (About::Voucher(row.id.clone()), voucher(row, now)),
-                )
-            }
-            Self::Cases(which) => {
-                let found = read::cases(&mut db, which, slice)?;
-                page(
-                    found,
-                    limit,
-                    |row| row.opened_seq,
-                    |row| (About::Case(row.id.clone()), case(row)),
-                )
-            }
+            Self::Orders(which) => listed(read::orders(&mut db, which, slice)?, |row| Item {
+                seq: row.placed_seq,
+                about: About::Order(row.id.clone()),
+                shown: order(row),
+            }),
+            Self::Vouchers(which) => listed(read::vouchers(&mut db, which, slice)?, |row| Item {
+                seq: row.issued_seq,
+                about: About::Voucher(row.id.clone()),
+                shown: voucher(row, now),
+            }),
+            Self::Cases(which) => listed(read::cases(&mut db, which, slice)?, |row| Item {
+                seq: row.opened_seq,
+                about: About::Case(row.id.clone()),
+                shown: case(row),
+            }),
             Self::Entries(which) => {
                 let found = read::entries(&mut db, which, slice)?;
                 // Given back first: nobody holds one connection and waits for another.
                 drop(db);
-                let seqs: Vec<i64> = found.rows.iter().take(limit).map(|row| row.seq).collect();
+                let seqs: Vec<i64> = found.rows.iter().map(|row| row.seq).collect();
                 let leaves = leaves(&mut *store.connection()?, &seqs)?;
-                page(
-                    found,
-                    limit,
-                    |row| row.seq,
-                    |row| (About::Entry(row.seq), entry(row, &leaves)),
-                )
+                listed(found, |row| Item {
+                    seq: row.seq,
+                    about: About::Entry(row.seq),
+                    shown: entry(row, &leaves),
+                })
             }
         })
     }
@@ -358,26 +389,36 @@ impl About {
     }
 }
 
-/// A page of a list.
+/// One row of a list.
 #[derive(Debug)]
+struct Item {
+    /// Its entry: the cursor of what comes after it.
+    seq: i64,
+    about: About,
+    shown: Value,
+}
+
+/// Rows of a list, in order.
+#[derive(Debug, Default)]
 struct Listed {
-    items: Vec<(About, Value)>,
-    /// The cursor of the next page.
-    next: Option<String>,
-    as_of: u64,
+    items: Vec<Item>,
+    /// Behind which entry the next page begins, if there is one.
+    next: Option<i64>,
+    /// How many entries the rows hold.
+    size: Option<u64>,
 }
 
 impl Listed {
     /// Reads who sees the entries of the page.
     fn read_scopes(&mut self, db: &mut Db) -> Result<(), StoreFault> {
-        let seqs = self.items.iter().filter_map(|(about, _)| match about {
-            About::Entry(seq) => Some(*seq),
+        let seqs = self.items.iter().filter_map(|item| match item.about {
+            About::Entry(seq) => Some(seq),
             About::Order(_) | About::Voucher(_) | About::Case(_) | About::Scopes(_) => None,
         });
         let stored: BTreeMap<i64, Vec<u8>> = log::of(db, &seqs.collect::<Vec<_>>())?
             .into_iter()
             .collect();
-        for (about, _) in &mut self.items {
+        for Item { about, .. } in &mut self.items {
             if let About::Entry(seq) = about {
                 let bytes = stored.get(seq).map(Vec::as_slice).unwrap_or_default();
                 let scopes = Scope::of_entry(bytes).unwrap_or_default();
@@ -387,34 +428,40 @@ impl Listed {
         Ok(())
     }
 
-    /// Keeps what a caller sees. The page gets shorter, its cursor stays: the next page goes on behind what was looked at.
+    /// Keeps what a caller sees.
     fn limit_to(&mut self, book: &Book, sight: Sight<'_>) {
         self.items
-            .retain(|(about, _)| sight.sees(&about.scopes(book)));
+            .retain(|item| sight.sees(&item.about.scopes(book)));
+    }
+
+    /// Adds the rows behind. All of them are at least as new as the first ones.
+    fn take(&mut self, rows: Self) {
+        self.items.extend(rows.items);
+        self.size = self.size.or(rows.size);
+    }
+
+    /// Cuts to a page: one row more than it has room for says that there is a next one.
+    fn cut(mut self, limit: usize) -> Self {
+        if self.items.len() > limit {
+            self.items.truncate(limit);
+            self.next = self.items.last().map(|item| item.seq);
+        }
+        self
     }
 
     fn written(self) -> Value {
-        let items: Vec<Value> = self.items.into_iter().map(|(_, item)| item).collect();
-        json!({ "items": items, "next": self.next, "as_of": self.as_of })
+        let items: Vec<Value> = self.items.into_iter().map(|item| item.shown).collect();
+        let next = self.next.map(|seq| seq.to_string());
+        let as_of = self.size.unwrap_or(0).saturating_sub(1);
+        json!({ "items": items, "next": next, "as_of": as_of })
     }
 }
 
-fn page<R>(
-    found: Found<R>,
-    limit: usize,
-    seq: impl Fn(&R) -> i64,
-    written: impl Fn(&R) -> (About, Value),
-) -> Listed {
-    let shown = found.rows.get(..limit).unwrap_or(&found.rows);
-    let more = found.rows.len() > limit;
-    let next = shown
-        .last()
-        .filter(|_| more)
-        .map(|row| seq(row).to_string());
+fn listed<R>(found: Found<R>, item: impl FnMut(&R) -> Item) -> Listed {
     Listed {
-        items: shown.iter().map(written).collect(),
-        next,
-        as_of: found.size.saturating_sub(1),
+        items: found.rows.iter().map(item).collect(),
+        next: None,
+        size: Some(found.size),
     }
 }
 

@@ -29,6 +29,8 @@ pub enum Problem {
     ReceiptRefused(Refusal, Report),
     /// We cannot right now; the caller may try again.
     Busy(&'static str),
+    /// The caller's party was refused as often as is kept; seconds until it may be again.
+    Often(u64),
     /// We broke. The text goes to the log, never to the caller.
     Internal(String),
 }
@@ -71,6 +73,7 @@ impl Problem {
         match self {
             Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => refusal.code.as_str(),
             Self::Busy(_) => "exchange.busy",
+            Self::Often(_) => "access.too-often",
             Self::Internal(_) => "internal",
         }
     }
@@ -81,6 +84,9 @@ impl Problem {
         match self {
             Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => &refusal.sentence,
             Self::Busy(why) => why,
+            Self::Often(_) => {
+                "your party was refused too often within the hour to be told why each time; mend what you send, and come back later: what is good is accepted meanwhile"
+            }
             Self::Internal(_) => {
                 "the exchange failed; repeat with the same key: it is done once or not at all"
             }
@@ -94,7 +100,7 @@ impl Problem {
         let (values, checks) = match self {
             Self::Refused(refusal) => (values(refusal), Vec::new()),
             Self::ReceiptRefused(refusal, report) => (values(refusal), checks(report)),
-            Self::Busy(_) | Self::Internal(_) => (BTreeMap::new(), Vec::new()),
+            Self::Busy(_) | Self::Often(_) | Self::Internal(_) => (BTreeMap::new(), Vec::new()),
         };
         Written {
             kind: format!("{TYPE_PREFIX}{code}"),
@@ -157,6 +163,7 @@ impl ResponseError for Problem {
         match self {
             Self::Refused(refusal) | Self::ReceiptRefused(refusal, _) => status(refusal.code),
             Self::Busy(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Often(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -174,6 +181,9 @@ impl ResponseError for Problem {
         match self {
             Self::Busy(_) => {
                 response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+            }
+            Self::Often(seconds) => {
+                response.insert_header((RETRY_AFTER, *seconds));
             }
             Self::Refused(refusal) if refusal.code == Code::AccessUnknown => {
                 // RFC 6750 §3: a 401 names the scheme.

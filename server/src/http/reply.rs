@@ -22,7 +22,7 @@ use super::Shared;
 use super::access::{self, Caller, store_fault};
 use super::problem::Problem;
 use crate::keys::Keys;
-use crate::refusals::{Counts, Refusals, counts_text};
+use crate::refusals::{Allowance, Counts, Refusals, counts_text};
 use crate::sequencer::Committed;
 use crate::store::refusals::{self as rows, Refused};
 use crate::store::{Store, StoreFault};
@@ -38,6 +38,8 @@ pub struct Replies {
     kid: Kid,
     /// Where refusals are kept.
     pub refusals: Refusals,
+    /// How many of one party's.
+    allowance: Allowance,
 }
 
 impl fmt::Debug for Replies {
@@ -49,11 +51,12 @@ impl fmt::Debug for Replies {
 impl Replies {
     /// Signs with the reply key.
     #[must_use]
-    pub fn new(keys: Arc<Keys>, refusals: Refusals) -> Self {
+    pub fn new(keys: Arc<Keys>, refusals: Refusals, allowance: Allowance) -> Self {
         Self {
             kid: keys.reply.public().kid(),
             keys,
             refusals,
+            allowance,
         }
     }
 }
@@ -95,7 +98,8 @@ impl Done {
     }
 }
 
-/// Signs the answer to a command. Where a refusal cannot be kept, the caller learns that instead: it may ask again.
+/// Signs the answer to a command. Where a refusal cannot be kept, or not one more of this party's, the caller learns that instead:
+/// it may ask again.
 pub(super) async fn signed(
     shared: &Shared,
     asked: Asked,
@@ -107,12 +111,13 @@ pub(super) async fn signed(
     let (Some(compact), Some(caller), false) = (compact, asked.caller, refused.is_empty()) else {
         return response;
     };
-    if keep(shared, caller, compact, &refused).await {
-        return response;
-    }
-    let busy = Problem::Busy("a refusal cannot be kept right now; send the request again");
-    let response = busy.error_response();
-    let (reply, _) = said(&asked, &Err(busy));
+    let instead = match shared.replies.allowance.take(caller.party, compact.at) {
+        Ok(()) if keep(shared, caller, compact, &refused).await => return response,
+        Ok(()) => Problem::Busy("a refusal cannot be kept right now; send the request again"),
+        Err(seconds) => Problem::Often(seconds.unsigned_abs()),
+    };
+    let response = instead.error_response();
+    let (reply, _) = said(&asked, &Err(instead));
     sign(shared, reply, response).0
 }
 

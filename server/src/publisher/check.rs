@@ -9,7 +9,7 @@ use std::fmt;
 use verifier::trail::bundle;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::growth::Growth;
-use verifier::trail::history::{self, HistoryPath};
+use verifier::trail::history;
 use verifier::trail::key::VerifierKey;
 use verifier::trail::note::Note;
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
@@ -96,6 +96,7 @@ impl<'a> Check<'a> {
         };
         for name in wait(objects.list())? {
             match Part::parse(&name) {
+                Some(Part::History(_)) => {}
                 Some(part) => check.place(part),
                 None if is_other(&name) => {}
                 None => check.strays.push(name),
@@ -252,7 +253,7 @@ impl<'a> Check<'a> {
 }
 
 fn is_other(name: &str) -> bool {
-    name == CHECKPOINT || name == history::COUNT || HistoryPath::parse(name).is_ok()
+    name == CHECKPOINT || name == history::COUNT
 }
 
 /// The roots that were signed for the sizes after `first`, up to `width` more.

@@ -1,17 +1,20 @@
-//! Garbage collection of the trail: partial tiles and bundles that a full one holds (TRAIL D5, B3 #7). Only `quan trail gc` calls it.
+//! Garbage collection of the trail: partial tiles, bundles and parts of the history that a full one holds (TRAIL D5, B3 #7). Only
+//! `quan trail gc` calls it.
 //!
 //! Deletes with care: only a partial whose full one is there with the right length, begins with the very bytes of the partial, and
-//! lies below what was signed an hour ago and is published. So whoever still follows an older checkpoint finds the full one.
+//! lies below what was signed an hour ago and is published (of the history: cosigned an hour ago). So whoever still follows an older
+//! checkpoint or count finds the full one.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use verifier::trail::bundle::{self, BundlePath};
+use verifier::trail::history::{self as parts, HistoryPath};
 use verifier::trail::tile::{TilePath, WIDTH_FULL};
 
 use super::Fault;
 use crate::objects::{Objects, wait};
-use crate::store::{Db, heads, log};
+use crate::store::{Db, heads, history, log};
 
 /// For how long a partial stays after a checkpoint that no longer needs it was signed.
 const KEPT_SECONDS: i64 = 3_600;
@@ -36,17 +39,19 @@ pub struct Cleaned {
     pub wrong: Vec<String>,
 }
 
-/// A tile or a bundle.
+/// A tile, a bundle, or a part of the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Tile(TilePath),
     Bundle(BundlePath),
+    History(HistoryPath),
 }
 
 impl Part {
     pub(super) fn parse(name: &str) -> Option<Self> {
         let tile = TilePath::parse(name).map(Self::Tile);
         tile.or_else(|_| BundlePath::parse(name).map(Self::Bundle))
+            .or_else(|_| HistoryPath::parse(name).map(Self::History))
             .ok()
     }
 
@@ -54,6 +59,7 @@ impl Part {
         match self {
             Self::Tile(path) => path.width(),
             Self::Bundle(path) => path.width(),
+            Self::History(path) => path.width(),
         }
     }
 
@@ -68,17 +74,21 @@ impl Part {
                 Some(path) => Some(Self::Bundle(path)),
                 None => None,
             },
+            Self::History(path) => match HistoryPath::new(path.number(), width) {
+                Some(path) => Some(Self::History(path)),
+                None => None,
+            },
         }
     }
 
-    /// How many entries a tree has at least in which this place is full; `None` is more than any tree has.
-    fn full_from(self) -> Option<u64> {
-        let (level, number) = match self {
-            Self::Tile(path) => (path.level(), path.number()),
-            Self::Bundle(path) => (0, path.number()),
+    /// Whether this place has been full for so long that nobody follows what was there before.
+    fn is_old(self, settled: Settled) -> bool {
+        let (level, number, of) = match self {
+            Self::Tile(path) => (path.level(), path.number(), settled.entries),
+            Self::Bundle(path) => (0, path.number(), settled.entries),
+            Self::History(path) => (0, path.number(), settled.notes),
         };
-        let entries = 256_u64.checked_pow(u32::from(level).checked_add(1)?)?;
-        number.checked_add(1)?.checked_mul(entries)
+        full_from(level, number).is_some_and(|from| from <= of)
     }
 
     /// Whether bytes have this part's length.
@@ -86,6 +96,7 @@ impl Part {
         match self {
             Self::Tile(path) => bytes.len() == path.byte_length(),
             Self::Bundle(path) => bundle::decode(bytes, path.width()).is_ok(),
+            Self::History(path) => parts::decode(bytes, path.width()).is_ok(),
         }
     }
 }
@@ -95,8 +106,24 @@ impl fmt::Display for Part {
         match self {
             Self::Tile(path) => path.fmt(f),
             Self::Bundle(path) => path.fmt(f),
+            Self::History(path) => path.fmt(f),
         }
     }
+}
+
+/// How many leaves there are at least when the place with this number is full; `None` is more than there ever are.
+fn full_from(level: u8, number: u64) -> Option<u64> {
+    let leaves = 256_u64.checked_pow(u32::from(level).checked_add(1)?)?;
+    number.checked_add(1)?.checked_mul(leaves)
+}
+
+/// What was there an hour ago.
+#[derive(Debug, Clone, Copy)]
+struct Settled {
+    /// Entries: signed then, and published.
+    entries: u64,
+    /// Checkpoints of the history: cosigned then.
+    notes: u64,
 }
 
 /// Collects what nobody needs any more.
@@ -113,10 +140,9 @@ pub fn clean(db: &mut Db, objects: &Objects, mode: Mode) -> Result<Cleaned, Faul
         .collect();
     let mut cleaned = Cleaned::default();
     for part in parts.into_iter().filter(|part| part.width() < WIDTH_FULL) {
-        let whole = part.with_width(WIDTH_FULL).filter(|whole| {
-            let is_old = whole.full_from().is_some_and(|from| from <= settled);
-            is_old && full.contains(&whole.to_string())
-        });
+        let whole = part.with_width(WIDTH_FULL);
+        let whole =
+            whole.filter(|whole| whole.is_old(settled) && full.contains(&whole.to_string()));
         match whole {
             None => cleaned.kept += 1,
             Some(whole) if holds(objects, whole, part)? => {
@@ -132,14 +158,15 @@ pub fn clean(db: &mut Db, objects: &Objects, mode: Mode) -> Result<Cleaned, Faul
     Ok(cleaned)
 }
 
-/// The size that was signed an hour ago and is published.
-fn settled(db: &mut Db) -> Result<u64, Fault> {
-    let Some(published) = heads::published(db)? else {
-        return Ok(0);
-    };
+fn settled(db: &mut Db) -> Result<Settled, Fault> {
     let before = log::now(db)?.after(-KEPT_SECONDS);
+    let notes = history::count_until(db, before)?;
+    let Some(published) = heads::published(db)? else {
+        return Ok(Settled { entries: 0, notes });
+    };
     let signed = heads::signed_before(db, before, published.size)?;
-    Ok(signed.map_or(0, |signed| signed.size))
+    let entries = signed.map_or(0, |signed| signed.size);
+    Ok(Settled { entries, notes })
 }
 
 /// Whether the full one is whole and begins with the partial.

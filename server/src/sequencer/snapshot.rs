@@ -18,8 +18,8 @@ use super::loaded::{Loaded, Shelf};
 use crate::cause::Whole;
 use crate::store::{Db, log};
 
-/// How many entries make a snapshot worth its seconds while the server runs.
-const IDLE_FROM: u64 = 50_000;
+/// How many entries make a snapshot worth its seconds while the server runs, unless a setting says otherwise.
+pub const IDLE_FROM: u64 = 50_000;
 /// For how long nothing must have come in.
 const IDLE_FOR: Duration = Duration::from_secs(10);
 /// How many entries make one worth it at a stop: replaying fewer takes no time.
@@ -37,8 +37,8 @@ pub struct Snapshots(Option<Arc<Kept>>);
 #[derive(Debug)]
 struct Kept {
     folder: PathBuf,
-    /// From how many new entries on a stop writes one.
-    stop_from: u64,
+    /// From how many new entries on an idle moment writes one.
+    idle_from: u64,
     /// The size of the newest that was read or written.
     newest: AtomicU64,
     writing: AtomicBool,
@@ -51,21 +51,15 @@ impl Snapshots {
         Self(None)
     }
 
-    /// Keeps them in a folder, making it where it is missing.
+    /// Keeps them in a folder, making it where it is missing. `idle_from` new entries make one worth it in an idle moment, and at
+    /// most as many at a stop.
     /// # Errors
     /// The folder cannot be made.
-    pub fn folder(folder: &Path) -> io::Result<Self> {
-        Self::from(folder, STOP_FROM)
-    }
-
-    /// Keeps them in a folder, a stop also of a short log.
-    /// # Errors
-    /// The folder cannot be made.
-    pub fn from(folder: &Path, stop_from: u64) -> io::Result<Self> {
+    pub fn folder(folder: &Path, idle_from: u64) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         Ok(Self(Some(Arc::new(Kept {
             folder: folder.to_owned(),
-            stop_from,
+            idle_from,
             newest: AtomicU64::new(0),
             writing: AtomicBool::new(false),
         }))))
@@ -97,7 +91,7 @@ impl Snapshots {
     pub(super) fn when_idle(&self, shelf: &Arc<Shelf>, idle_since: Instant, size: u64) {
         let Some(kept) = &self.0 else { return };
         let new = size.saturating_sub(kept.newest.load(Ordering::Relaxed));
-        if new < IDLE_FROM || idle_since.elapsed() < IDLE_FOR {
+        if new < kept.idle_from || idle_since.elapsed() < IDLE_FOR {
             return;
         }
         if kept.writing.swap(true, Ordering::Relaxed) {
@@ -119,7 +113,7 @@ impl Snapshots {
     pub(super) fn at_stop(&self, shelf: &Shelf, size: u64) {
         let Some(kept) = &self.0 else { return };
         let new = size.saturating_sub(kept.newest.load(Ordering::Relaxed));
-        if new > 0 && new >= kept.stop_from {
+        if new > 0 && new >= kept.idle_from.min(STOP_FROM) {
             kept.write(shelf);
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use diesel::dsl::max;
 use diesel::prelude::*;
+use verifier::time::Timestamp;
 
 use super::schema::{published, trail_history};
 use super::{Db, StoreFault, signed, unsigned};
@@ -16,6 +17,18 @@ pub const EVERY_SECONDS: u64 = 50;
 /// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
 pub fn count(db: &mut Db) -> Result<u64, StoreFault> {
     let newest: Option<i64> = trail_history::table
+        .select(max(trail_history::number))
+        .first(db)?;
+    let count = newest.map_or(0, |number| number.saturating_add(1));
+    unsigned(count, "trail_history.number")
+}
+
+/// How many of them were cosigned at `time` or earlier.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn count_until(db: &mut Db, time: Timestamp) -> Result<u64, StoreFault> {
+    let newest: Option<i64> = trail_history::table
+        .filter(trail_history::cosigned_at.le(time.unix()))
         .select(max(trail_history::number))
         .first(db)?;
     let count = newest.map_or(0, |number| number.saturating_add(1));
@@ -77,4 +90,18 @@ pub fn keep(db: &mut Db, size: u64, time: u64, note: &str) -> Result<bool, Store
             .execute(tx)?;
         Ok(true)
     })
+}
+
+/// What only a test does to rows that are never changed.
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Makes every checkpoint that was kept so far look older.
+    pub(crate) fn age(db: &mut Db, seconds: i64) {
+        diesel::update(trail_history::table)
+            .set(trail_history::cosigned_at.eq(trail_history::cosigned_at - seconds))
+            .execute(db)
+            .unwrap();
+    }
 }

@@ -1,13 +1,18 @@
 //! A regulator's copy of a trail that a real exchange serves: killed in the middle, refused without a key, brought up to date.
 
 use serde_json::json;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Database, Exchange, verifier_program};
+use crate::support::{Client, Database, Exchange, Proxy, Server, Trail, folder, verifier_program};
 
-on_both!(a_copy_that_is_killed_on_the_way_comes_to_the_same_trail);
+on_both!(
+    a_copy_that_is_killed_on_the_way_comes_to_the_same_trail,
+    a_server_that_is_killed_while_it_is_copied_is_copied_whole,
+);
 
 /// More than two bundles.
 const PARTIES: usize = 560;
@@ -20,8 +25,7 @@ fn exits(output: &Output, code: i32) -> String {
     said
 }
 
-fn admit(exchange: &Exchange, count: usize) {
-    let operator = exchange.operator();
+fn admit(operator: &Client, count: usize) {
     for _ in 0..count {
         let body = json!({ "roles": ["buyer"], "name": "A".repeat(43) });
         operator.done("/v1/parties", &body);
@@ -32,7 +36,7 @@ fn a_copy_that_is_killed_on_the_way_comes_to_the_same_trail(database: &Database)
     let mut exchange = Exchange::start(database);
     let regulator = exchange.member(&["regulator"]).client.token();
     let funder = exchange.member(&["funder"]).client.token();
-    admit(&exchange, PARTIES);
+    admit(&exchange.operator(), PARTIES);
     // A stop publishes what was committed.
     exchange.restart();
     let copy = exchange.data().join("copy");
@@ -61,11 +65,87 @@ fn a_copy_that_is_killed_on_the_way_comes_to_the_same_trail(database: &Database)
         exits(&command.output().unwrap(), 0)
     };
     assert!(audit().starts_with("agree: exchange.test/quan, 56"));
-    admit(&exchange, 20);
+    admit(&exchange.operator(), 20);
     exchange.restart();
     let said = exits(&fetch(&exchange, &regulator).output().unwrap(), 0);
     assert!(said.contains(" 20 of them new"), "{said}");
     assert!(audit().contains("held to 2 checkpoints"));
+}
+
+/// The program itself, killed with SIGKILL when so many bytes of its answers have come through, and started anew.
+fn a_server_that_is_killed_while_it_is_copied_is_copied_whole(database: &Database) {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, database);
+    let operator = Client::operator_at(&server.address, &data);
+    let token = operator.member(&["regulator"]).client.token();
+    admit(&operator, PARTIES);
+    // A stop publishes what was committed.
+    server.stop();
+    let mut server = Server::start(&data, database);
+    let proxy = Proxy::to(&server.address);
+    let fetch = |into: &str| {
+        let url = format!("http://{}", proxy.address);
+        let mut command = with(&["fetch", &url, "--token", &token]);
+        command.arg(folder.path().join(into));
+        command.arg("--policy").arg(data.join("policy.txt"));
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    // It comes back while the fetch still asks: in the first answer, in a tile, in a bundle.
+    proxy.open(700);
+    let child = fetch("patient").spawn().unwrap();
+    for next in [9_000, 20_000, usize::MAX] {
+        proxy.wait_until_broken();
+        server.kill();
+        server = Server::start(&data, database);
+        proxy.lead_to(&server.address);
+        proxy.open(next);
+    }
+    exits(&child.wait_with_output().unwrap(), 0);
+    // It does not: what is there is kept, and the next fetch goes on from it.
+    proxy.open(20_000);
+    let child = fetch("resumed").spawn().unwrap();
+    proxy.wait_until_broken();
+    server.kill();
+    let said = exits(&child.wait_with_output().unwrap(), 2);
+    assert!(said.contains("it goes on from here"), "{said}");
+    let part = Trail::read(&folder.path().join("resumed")).0;
+    assert!(!part.is_empty());
+    let server = Server::start(&data, database);
+    proxy.lead_to(&server.address);
+    proxy.open(usize::MAX);
+    exits(&fetch("resumed").output().unwrap(), 0);
+    server.stop();
+    is_whole(folder.path(), &part);
+}
+
+/// Both copies are the trail, byte by byte, and what was fetched before the kill was fetched once.
+fn is_whole(folder: &Path, part: &[(String, Vec<u8>)]) {
+    let files = |name: &str| -> BTreeMap<String, Vec<u8>> {
+        let files = Trail::read(&folder.join(name)).0.into_iter();
+        // How many checkpoints were seen on the way is each copy's own matter.
+        files
+            .filter(|(name, _)| !name.starts_with("known/"))
+            .collect()
+    };
+    let (patient, resumed, trail) = (files("patient"), files("resumed"), files("data/trail"));
+    assert_eq!(patient, resumed);
+    for (name, bytes) in resumed.iter().filter(|(name, _)| name.starts_with("tile/")) {
+        assert_eq!(trail.get(name), Some(bytes), "{name}");
+    }
+    for (name, bytes) in part.iter().filter(|(name, _)| name.starts_with("tile/")) {
+        assert_eq!(resumed.get(name), Some(bytes), "{name}");
+    }
+    for name in ["patient", "resumed"] {
+        let mut audit = with(&["audit"]);
+        audit
+            .arg(folder.join(name))
+            .arg("--policy")
+            .arg(folder.join("data/policy.txt"));
+        let said = exits(&audit.output().unwrap(), 0);
+        assert!(said.starts_with("agree: localhost/quan, 56"), "{said}");
+    }
 }
 
 /// `quan-verify` with these words, as a regulator types them.

@@ -17,6 +17,7 @@ on_both!(
     a_refusal_is_kept_sealed_and_proven,
     a_bulk_has_one_reply_over_all_its_lines,
     a_refusal_survives_a_stop_before_its_seal,
+    a_party_that_is_refused_too_often_is_told_to_come_back_later,
 );
 
 /// What a reply says, its signature checked with the key that entry 0 names.
@@ -92,6 +93,44 @@ fn a_reply_binds_request_answer_and_entry(database: &Database) {
     assert_eq!(said.code.as_deref(), Some("access.unknown"));
     // A read is no command.
     assert_eq!(exchange.nobody().get("/v1/exchange").reply, "");
+}
+
+fn a_party_that_is_refused_too_often_is_told_to_come_back_later(database: &Database) {
+    let exchange = Exchange::with_refusals_per_hour(database, 3);
+    let (funder, other) = (exchange.member(&["funder"]), exchange.member(&["funder"]));
+    // Another key of the same party shares its hour.
+    let second = exchange.keyed(&funder.actor, "funder");
+    let lapse = |client: &Client| {
+        let body = json!({ "fund": "nowhere", "fen": 5 });
+        client.post("/v1/funds/lapse", &body)
+    };
+    let kept = |answer: &Answer| {
+        let proof = ask_for(&other.client, answer);
+        proof.code() != "refusal.unknown"
+    };
+    for client in [&funder.client, &second, &funder.client] {
+        let refused = lapse(client);
+        assert_eq!((refused.status, refused.code()), (404, "fund.unknown"));
+        assert!(kept(&refused));
+    }
+    for client in [&funder.client, &second] {
+        let often = lapse(client);
+        assert_eq!((often.status, often.code()), (429, "access.too-often"));
+        assert_eq!(often.retry_after, "1200");
+        let said = reply(&exchange, &often);
+        assert_eq!(said.outcome, Answered::Failed);
+        assert_eq!(said.code.as_deref(), Some("access.too-often"));
+        assert!(!kept(&often));
+    }
+    // What is good is accepted all the while, and others are told why they are refused.
+    let fund = json!({ "fund": "sh-2026", "funder": "shanghai" });
+    funder.client.done("/v1/funds", &fund);
+    assert_eq!(lapse(&other.client).status, 404);
+    exchange.clock.advance(1_199);
+    assert_eq!(lapse(&second).retry_after, "1");
+    exchange.clock.advance(1);
+    assert_eq!(lapse(&second).status, 404);
+    assert_eq!(lapse(&second).status, 429);
 }
 
 fn ask_for(client: &Client, answer: &Answer) -> Answer {

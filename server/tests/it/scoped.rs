@@ -12,7 +12,7 @@ use crate::support::{Client, Database, Exchange, Market, quan_verify_as, text};
 
 on_both!(
     a_limited_regulator_reads_its_own_scopes_over_every_route,
-    lists_keep_to_the_scopes_and_go_on_behind_what_is_hidden,
+    lists_keep_to_the_scopes_and_their_pages_are_full,
     each_key_gets_the_bundles_of_its_scopes_and_no_others,
     what_a_limited_regulator_fetches_agrees_and_nothing_was_kept_from_it,
     the_counts_of_scopes_are_stated_by_time_and_at_a_stop,
@@ -109,7 +109,7 @@ fn a_limited_regulator_reads_its_own_scopes_over_every_route(database: &Database
     operator.refused("/v1/actors", &limited, "access.scope");
 }
 
-fn lists_keep_to_the_scopes_and_go_on_behind_what_is_hidden(database: &Database) {
+fn lists_keep_to_the_scopes_and_their_pages_are_full(database: &Database) {
     let market = open(database);
     let exchange = &market.exchange;
     let (city, pudong) = (
@@ -123,10 +123,20 @@ fn lists_keep_to_the_scopes_and_go_on_behind_what_is_hidden(database: &Database)
             let after = next.map_or(String::new(), |next: String| format!("&after={next}"));
             let page = client.get_with(&format!("{path}{after}"), &[("quan-min-seq", &as_of)]);
             assert_eq!(page.status, 200, "{}", page.text);
-            items.extend(page.body["items"].as_array().unwrap().iter().cloned());
+            let own = page.body["items"].as_array().unwrap();
+            items.extend(own.iter().cloned());
+            let limit = path.split_once("limit=").map(|(_, limit)| limit);
             match page.body["next"].as_str() {
-                Some(cursor) => next = Some(cursor.to_owned()),
-                None => return items,
+                // A page is as full as everybody's, and a next one has something in it.
+                Some(cursor) => {
+                    assert_eq!(Some(own.len()), limit.map(|limit| limit.parse().unwrap()));
+                    next = Some(cursor.to_owned());
+                }
+                None => {
+                    let is_first = after.is_empty();
+                    assert!(is_first || !own.is_empty(), "an empty page of {path}");
+                    return items;
+                }
             }
         }
     };

@@ -14,18 +14,19 @@ use verifier::book::decide::Request;
 use verifier::id::Sha256Hash;
 
 use crate::support::story::{self, clock};
-use crate::support::{Database, folder};
+use crate::support::{Client, Database, Server, folder, quan_verify};
 
 on_both!(
     a_start_takes_the_newest_snapshot_and_replays_the_rest,
     a_snapshot_that_was_changed_is_passed_over,
     a_snapshot_of_another_log_is_passed_over,
+    the_program_writes_one_when_idle_and_at_a_stop_and_starts_with_it,
 );
 
 /// A server's life that admits so many parties, and the book at its end.
 fn live(database: &Database, kept: &Path, parties: std::ops::Range<u64>) -> Book {
     let store = Arc::new(Store::open(database.address.clone()).unwrap());
-    let snapshots = Snapshots::from(kept, 1).unwrap();
+    let snapshots = Snapshots::folder(kept, 1).unwrap();
     let mut sequencer = Sequencer::resume(store, clock(), Faults::none(), snapshots).unwrap();
     sequencer.open(story::exchange()).unwrap();
     let opened = story::opened(database).entry;
@@ -128,4 +129,77 @@ fn a_snapshot_of_another_log_is_passed_over(database: &Database) {
     live(database, &folder().path().join("elsewhere"), 100..120);
     // Its size is within our log, its entries are not ours.
     assert_eq!(live(database, kept.path(), 0..0), replayed(database));
+}
+
+/// Few new entries make one, so that a test need not write fifty thousand.
+const FEW: [(&str, &str); 1] = [("QUAN_SNAPSHOT_ENTRIES", "20")];
+
+fn serve(data: &Path, database: &Database) -> Server {
+    let settings = FEW.map(|(name, value)| (name, value.to_owned()));
+    Server::start_in(&settings, data, database)
+}
+
+fn admit(server: &Server, data: &Path, count: u64) {
+    let operator = Client::operator_at(&server.address, data);
+    for _ in 0..count {
+        let body = serde_json::json!({ "roles": ["buyer"], "name": "A".repeat(43) });
+        operator.done("/v1/parties", &body);
+    }
+}
+
+fn sizes(kept: &Path) -> Vec<u64> {
+    let size = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
+    files(kept).iter().filter_map(size).collect()
+}
+
+fn the_program_writes_one_when_idle_and_at_a_stop_and_starts_with_it(database: &Database) {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let kept = data.join("snapshots");
+    let server = serve(&data, database);
+    admit(&server, &data, 30);
+    server.says("wrote a snapshot of the book");
+    assert_eq!(sizes(&kept), [31]);
+    server.kill();
+    // What comes after it is replayed; three entries are not worth another one, thirty at a stop are.
+    let server = serve(&data, database);
+    server.says("took a snapshot of the book");
+    admit(&server, &data, 3);
+    server.kill();
+    let server = serve(&data, database);
+    admit(&server, &data, 30);
+    server.stop();
+    // The stop states the scopes' counts first.
+    assert_eq!(sizes(&kept), [31, 65]);
+    // A damaged one is passed over for the one before it.
+    let newest = files(&kept).pop().unwrap();
+    let mut bytes = fs::read(&newest).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).unwrap();
+    let server = serve(&data, database);
+    server.says("a snapshot is of no use");
+    server.says("took a snapshot of the book");
+    server.kill();
+    // One of another exchange, of a size that ours has, is none.
+    let (elsewhere, other) = (folder.path().join("elsewhere"), Database::sqlite());
+    let server = serve(&elsewhere, &other);
+    admit(&server, &elsewhere, 39);
+    server.stop();
+    files(&kept)
+        .iter()
+        .for_each(|path| fs::remove_file(path).unwrap());
+    let foreign = files(&elsewhere.join("snapshots")).pop().unwrap();
+    assert_eq!(sizes(&elsewhere.join("snapshots")), [41]);
+    fs::copy(&foreign, kept.join(foreign.file_name().unwrap())).unwrap();
+    let server = serve(&data, database);
+    server.says("the snapshot does not lead to the head of the log");
+    admit(&server, &data, 1);
+    server.stop();
+    let audit = quan_verify(&data.join("trail"), &data.join("policy.txt"));
+    let said = String::from_utf8_lossy(&audit.stdout).into_owned();
+    assert!(
+        said.starts_with("agree: localhost/quan, 67 entries"),
+        "{said}"
+    );
 }

@@ -9,6 +9,7 @@ mod folder;
 mod load;
 mod market;
 pub(crate) mod process;
+mod proxy;
 pub(crate) mod replay;
 pub(crate) mod story;
 
@@ -19,6 +20,7 @@ pub(crate) use folder::Trail;
 pub(crate) use load::Load;
 pub(crate) use market::{Market, ORIGIN, register_key};
 pub(crate) use process::{Server, quan_verify, quan_verify_as, verifier_program};
+pub(crate) use proxy::Proxy;
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

@@ -38,7 +38,9 @@ fn start() -> Timestamp {
 fn crossed(cities: &[(Town, OrderId); 2]) -> (i32, Vec<(String, Value)>) {
     let disks = cities.each_ref().map(|(town, _)| Disk::of(town));
     let (exit, page) = cross(&disks, &["--json"]);
-    let printed: Value = serde_json::from_str(&page).unwrap_or_else(|_| panic!("{page}"));
+    let printed: Value = serde_json::from_str(&page)
+        .map_err(|_| page.clone())
+        .unwrap();
     for verdict in printed["trails"].as_array().unwrap() {
         assert_eq!(verdict["verdict"], "agree", "{page}");
     }

@@ -1,6 +1,7 @@
 //! What `quan trail gc` deletes and what `quan doctor` finds.
 
 use super::*;
+use crate::store::history;
 
 /// Makes every head that was signed so far look as old.
 fn age(exchange: &Exchange, seconds: i64) {
@@ -100,6 +101,64 @@ fn a_partial_stays_where_the_full_one_is_lost_short_or_another() {
             "tile/0/000: has other bytes than the committed entries give",
             "tile/entries/000: has other bytes than the committed entries give",
             "tile/0/001: missing, and the published checkpoint needs it",
+        ]
+    );
+}
+
+#[test]
+fn a_partial_part_of_the_history_goes_when_the_full_one_is_an_hour_old() {
+    let exchange = Exchange::new();
+    exchange.run(&[1], &Faults::none()).unwrap();
+    let mut db = exchange.store.dedicated().unwrap();
+    let note = heads::published(&mut db).unwrap().unwrap().note;
+    let now = u64::try_from(log::now(&mut db).unwrap().unix()).unwrap();
+    // A full part and a bit; the full one's last note is 2,200 s old.
+    for number in 0..300 {
+        let time = now - (299 - number) * history::EVERY_SECONDS;
+        assert!(history::keep(&mut db, 1, time, &note).unwrap());
+    }
+    let mut publisher = exchange.publisher(Faults::none()).unwrap();
+    publisher.put_history(&mut db).unwrap();
+    let full = fs::read(exchange.trail().join("history/000")).unwrap();
+    let folder = exchange.trail().join("history/000.p");
+    fs::create_dir_all(&folder).unwrap();
+    let length = full.len() / 256;
+    for width in [1, 7, 255] {
+        fs::write(folder.join(width.to_string()), &full[..width * length]).unwrap();
+    }
+    let mut other = full[..7 * length].to_vec();
+    other[20] ^= 1;
+    fs::write(folder.join("7"), other).unwrap();
+    let of_history = |mode| {
+        let found = collect(&exchange, mode);
+        let mut deleted = found.deleted;
+        deleted.retain(|name| name.starts_with("history/"));
+        deleted.sort();
+        (deleted, found.wrong)
+    };
+    assert_eq!(of_history(Mode::Delete), (vec![], vec![]));
+    // 3,599 s, and at least 3,600.
+    history::tests::age(&mut db, 1_390);
+    assert_eq!(of_history(Mode::Delete), (vec![], vec![]));
+    history::tests::age(&mut db, 10);
+    let gone = ["history/000.p/1", "history/000.p/255"].map(str::to_owned);
+    let wrong = ["history/000.p/7".to_owned()];
+    let expected = (gone.to_vec(), wrong.to_vec());
+    assert_eq!(of_history(Mode::List), expected);
+    assert!(folder.join("1").exists(), "a dry run deletes nothing");
+    assert_eq!(of_history(Mode::Delete), expected);
+    let left = exchange.names();
+    let left: Vec<_> = left
+        .iter()
+        .filter(|name| name.starts_with("history/"))
+        .collect();
+    assert_eq!(
+        left,
+        [
+            "history/000",
+            "history/000.p/7",
+            "history/001.p/44",
+            "history/count"
         ]
     );
 }

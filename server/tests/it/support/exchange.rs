@@ -50,6 +50,14 @@ impl Exchange {
         exchange
     }
 
+    /// An exchange that keeps so many refusals of a party in an hour.
+    pub(crate) fn with_refusals_per_hour(database: &Database, refusals: u32) -> Self {
+        let mut exchange = Self::start(database);
+        exchange.asked.refusals_per_hour = Some(refusals);
+        exchange.restart();
+        exchange
+    }
+
     /// An exchange that states its scopes' counts at each stop.
     pub(crate) fn with_seals(database: &Database) -> Self {
         let mut exchange = Self::start(database);
@@ -72,16 +80,12 @@ impl Exchange {
             threads: Some(1),
             ..Asked::default()
         };
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .build()
-            .new_agent();
         let mut exchange = Self {
             running: None,
             asked,
             folder,
             clock: Clock::fixed(now),
-            agent,
+            agent: agent(),
         };
         exchange.restart();
         exchange
@@ -119,46 +123,21 @@ impl Exchange {
     }
 
     pub(crate) fn client(&self, token: Option<&str>) -> Client {
-        static CLIENTS: AtomicU64 = AtomicU64::new(0);
-        Client {
-            agent: self.agent.clone(),
-            url: format!("http://{}", self.address()),
-            token: token.map(str::to_owned),
-            name: CLIENTS.fetch_add(1, Ordering::SeqCst),
-            asked: Arc::default(),
-        }
+        Client::new(
+            self.agent.clone(),
+            &self.address().to_string(),
+            token.map(str::to_owned),
+        )
     }
 
     /// Admits a party with these roles, registers an actor in all of them and makes a key for the first.
     pub(crate) fn member(&self, roles: &[&str]) -> Member {
-        let operator = self.operator();
-        let name = "A".repeat(43);
-        let admitted = operator.done(
-            "/v1/parties",
-            &serde_json::json!({ "roles": roles, "name": name }),
-        );
-        let party = text(&admitted["found"]["party"]);
-        let registered = operator.done(
-            "/v1/actors",
-            &serde_json::json!({ "party": party, "roles": roles }),
-        );
-        let actor = text(&registered["found"]["actor"]);
-        let client = self.keyed(&actor, roles[0]);
-        Member {
-            party,
-            actor,
-            client,
-        }
+        self.operator().member(roles)
     }
 
     /// A client with a key of an actor for a role.
     pub(crate) fn keyed(&self, actor: &str, role: &str) -> Client {
-        let made = self.operator().post(
-            "/v1/api-keys",
-            &serde_json::json!({ "actor": actor, "role": role, "label": "test" }),
-        );
-        assert_eq!(made.status, 201, "{}", made.text);
-        self.client(made.body["key"].as_str())
+        self.operator().keyed(actor, role)
     }
 }
 
@@ -192,11 +171,61 @@ pub(crate) struct Answer {
     pub(crate) media: String,
     /// The signed reply; empty where there is none.
     pub(crate) reply: String,
+    /// After how many seconds to ask again; empty where that is not said.
+    pub(crate) retry_after: String,
     pub(crate) text: String,
     pub(crate) body: Value,
 }
 
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .build()
+        .new_agent()
+}
+
 impl Client {
+    fn new(agent: ureq::Agent, address: &str, token: Option<String>) -> Self {
+        static CLIENTS: AtomicU64 = AtomicU64::new(0);
+        Self {
+            agent,
+            url: format!("http://{address}"),
+            token,
+            name: CLIENTS.fetch_add(1, Ordering::SeqCst),
+            asked: Arc::default(),
+        }
+    }
+
+    /// Whoever runs the exchange of a server that keeps its data here.
+    pub(crate) fn operator_at(address: &str, data: &Path) -> Self {
+        let token = std::fs::read_to_string(data.join("operator.key")).unwrap();
+        Self::new(agent(), address, Some(token.trim().to_owned()))
+    }
+
+    /// As the operator: admits a party with these roles, registers an actor in all of them and makes a key for the first.
+    pub(crate) fn member(&self, roles: &[&str]) -> Member {
+        let name = "A".repeat(43);
+        let admit = serde_json::json!({ "roles": roles, "name": name });
+        let party = text(&self.done("/v1/parties", &admit)["found"]["party"]);
+        let register = serde_json::json!({ "party": party, "roles": roles });
+        let actor = text(&self.done("/v1/actors", &register)["found"]["actor"]);
+        let client = self.keyed(&actor, roles[0]);
+        Member {
+            party,
+            actor,
+            client,
+        }
+    }
+
+    /// As the operator: makes a key of an actor for a role.
+    pub(crate) fn keyed(&self, actor: &str, role: &str) -> Self {
+        let make = serde_json::json!({ "actor": actor, "role": role, "label": "test" });
+        let made = self.post("/v1/api-keys", &make);
+        assert_eq!(made.status, 201, "{}", made.text);
+        let address = self.url.trim_start_matches("http://");
+        Self::new(self.agent.clone(), address, Some(text(&made.body["key"])))
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.get_with(path, &[])
     }
@@ -298,12 +327,14 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
         value.map_or("", |value| value.to_str().unwrap()).to_owned()
     };
     let (media, reply) = (header("content-type"), header("quan-reply"));
+    let retry_after = header("retry-after");
     let bytes = response.body_mut().read_to_vec().unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {
         status: response.status().as_u16(),
         media,
         reply,
+        retry_after,
         body: serde_json::from_str(&text).unwrap_or_default(),
         text,
     }

@@ -64,7 +64,7 @@ enum Programme {
 
 #[derive(Debug, Subcommand)]
 enum Trail {
-    /// Deletes partial tiles and bundles whose full one has been published for an hour.
+    /// Deletes partial tiles, bundles and parts of the history whose full one has been published for an hour.
     Gc {
         /// Only says what would be deleted.
         #[arg(long)]

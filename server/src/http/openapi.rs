@@ -346,11 +346,17 @@ fn responses(route: &Route) -> Value {
     Value::Object(responses)
 }
 
-/// Every answer to a command is signed, also a refusal.
+/// Every answer to a command is signed, also a refusal; and refusals have an end.
 fn signed(route: &Route, responses: &mut Map<String, Value>) {
     if !matches!(route.does, Does::Command(_) | Does::Signed(_)) {
         return;
     }
+    let often = json!({
+        "description": "Refused, and as often as is kept within an hour: `access.too-often`. What is good is accepted meanwhile.",
+        "headers": { "Retry-After": { "schema": { "type": "integer" } } },
+        "content": { PROBLEM_JSON: { "schema": { "$ref": "#/components/schemas/Problem" } } },
+    });
+    responses.insert("429".to_owned(), often);
     for response in responses.values_mut() {
         response["headers"]["Quan-Reply"] = json!({
             "schema": { "type": "string" },

@@ -16,6 +16,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use crate::id::decode_32;
 use crate::packed::{NotPacked, Packed, Unpacker};
 use comb::{Comb, Point};
 
@@ -23,8 +24,6 @@ use comb::{Comb, Point};
 pub const KEY_BYTES: usize = 32;
 /// Length of a signature R ‖ S in bytes.
 pub const SIGNATURE_BYTES: usize = 64;
-/// Length of a [`Kid`] or of a key's `x` as base64url text.
-const TEXT_BYTES: usize = 43;
 
 /// Signatures after which a key gets its table: it then pays for itself.
 const BUSY_FROM: u32 = 32;
@@ -145,13 +144,14 @@ pub struct Check<'a> {
 pub fn verify_all(checks: &[Check<'_>]) -> Vec<bool> {
     let mut verdicts = vec![false; checks.len()];
     let (mut waiting, mut points) = (Vec::new(), Vec::new());
+    let mut steps = Vec::with_capacity(comb::STEPS_MAX);
     for (check, verdict) in checks.iter().zip(&mut verdicts) {
         let Some(table) = check.key.table() else {
             *verdict = check.key.verify_cold(check.message, check.signature);
             continue;
         };
         let key = check.key.0.key.as_bytes();
-        if let Some(point) = table.point(key, check.message, check.signature) {
+        if let Some(point) = table.point(key, check.message, check.signature, &mut steps) {
             points.push(point);
             waiting.push((verdict, check.signature));
         }
@@ -304,14 +304,6 @@ impl Signer {
         // neither 0 nor a multiple of L, passes `register`.
         PublicKey::new(self.0.verifying_key())
     }
-}
-
-/// 32 bytes from strict base64url. `URL_SAFE_NO_PAD` refuses padding, white space and spare bits.
-fn decode_32(text: &str) -> Option<[u8; 32]> {
-    if text.len() != TEXT_BYTES {
-        return None;
-    }
-    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
 }
 
 #[cfg(test)]

@@ -76,6 +76,8 @@ pub(crate) fn processor_seconds(process: &str) -> f64 {
 /// The seconds of processor time that this thread has had so far (proc(5), schedstat: in nanoseconds).
 #[allow(dead_code, reason = "not every bench counts processor time")]
 pub(crate) fn thread_seconds() -> f64 {
+    // The kernel counts at its ticks, and when a thread gives way.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
     let spent = text.split(' ').next().and_then(|spent| spent.parse().ok());
     spent.unwrap_or(0.0_f64) / 1e9

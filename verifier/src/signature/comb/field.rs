@@ -125,6 +125,16 @@ impl Fe {
         numerator.times(&Self::small(121_666).inverted())
     }
 
+    #[inline]
+    pub(super) const fn lowest_limb(&self) -> u64 {
+        self.0.0[0]
+    }
+
+    #[inline]
+    pub(super) const fn highest_limb(&self) -> u64 {
+        self.0.0[4]
+    }
+
     pub(super) fn is_odd(self) -> bool {
         self.to_bytes()[0] & 1 == 1
     }

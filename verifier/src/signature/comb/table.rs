@@ -22,7 +22,8 @@ impl<const WIDTH: u32> Table<WIDTH> {
             let Some(step) = Point::addends(&[place]).next() else {
                 break;
             };
-            let row: Vec<Point> = std::iter::successors(Some(place), |last| Some(last.plus(&step)))
+            let more = |last: &Point| Some(last.plus(&step));
+            let row: Vec<Point> = std::iter::successors(Some(place), more)
                 .take(Self::ROW)
                 .collect();
             multiples.extend(Point::addends(&row));
@@ -34,21 +35,42 @@ impl<const WIDTH: u32> Table<WIDTH> {
         Self { multiples }
     }
 
-    /// `sum` and the multiple of the point by a scalar below L, in little-endian bytes.
+    /// What to add up for the multiple of the point by a scalar below L, in little-endian bytes.
     #[inline]
-    pub(super) fn add_multiple(&self, scalar: &[u8; 32], mut sum: Point) -> Point {
+    pub(super) fn steps(&self, scalar: &[u8; 32]) -> impl Iterator<Item = Step<'_>> {
         let rows = self.multiples.chunks_exact(Self::ROW);
-        for (row, digit) in rows.zip(digits::<WIDTH>(scalar)) {
-            let at = (digit.unsigned_abs() as usize).wrapping_sub(1);
-            // A digit of 0 has no multiple, and adds none.
-            sum = match row.get(at) {
-                Some(multiple) if digit < 0 => sum.minus(multiple),
-                Some(multiple) => sum.plus(multiple),
-                None => sum,
-            };
-        }
-        sum
+        rows.zip(digits::<WIDTH>(scalar))
+            .filter_map(|(row, digit)| {
+                // A digit of 0 has no multiple, and adds none.
+                let at = (digit.unsigned_abs() as usize).wrapping_sub(1);
+                let multiple = row.get(at)?;
+                let negative = digit < 0;
+                Some(Step { multiple, negative })
+            })
     }
+}
+
+/// A multiple to add, or to take away.
+#[derive(Clone, Copy)]
+pub(in crate::signature) struct Step<'a> {
+    multiple: &'a Addend,
+    negative: bool,
+}
+
+/// The sum of all steps.
+pub(super) fn add_up(steps: &[Step<'_>]) -> Point {
+    // Their memory is far: what is read of it at once arrives at once, and then is near. The result is kept only so that the
+    // compiler does not leave the reading out.
+    let fetched = steps.iter().map(|step| step.multiple.fetch());
+    std::hint::black_box(fetched.fold(0, |all, word| all ^ word));
+    let Some((first, rest)) = steps.split_first() else {
+        return Point::IDENTITY;
+    };
+    let mut sum = first.multiple.point(first.negative);
+    for step in rest {
+        sum.add(step.multiple, step.negative);
+    }
+    sum
 }
 
 /// The signed digits of a scalar below 2²⁵⁴, lowest first, and zeros behind.
@@ -79,7 +101,8 @@ mod tests {
     use proptest::prelude::*;
 
     fn check<const WIDTH: u32>(table: &Table<WIDTH>, scalar: Scalar) {
-        let sum = table.add_multiple(&scalar.to_bytes(), Point::IDENTITY);
+        let steps: Vec<_> = table.steps(&scalar.to_bytes()).collect();
+        let sum = add_up(&steps);
         let expected = (ED25519_BASEPOINT_POINT * scalar).compress().to_bytes();
         assert_eq!(Point::encode_all(&[sum]), [expected], "{scalar:?}");
     }

@@ -5,6 +5,7 @@
 pub mod access;
 pub mod apply;
 pub mod command;
+mod compromise;
 pub mod decide;
 pub mod entry;
 pub mod found;
@@ -35,6 +36,7 @@ use scope::Scope;
 use state::batch::Batch;
 use state::case::Case;
 use state::chain::{Chain, Dealings};
+use state::compromise::Compromise;
 use state::dataset::{Dataset, Version};
 use state::fact::Facts;
 use state::fund::Fund;
@@ -133,6 +135,8 @@ pub struct Book {
     pub voucher_contracts: BTreeMap<VoucherId, DocumentDigest>,
     /// The cases.
     pub cases: BTreeMap<CaseId, Case>,
+    /// What compromised keys have earned, by the case that decides it; gone once all of it is decided.
+    pub compromises: BTreeMap<CaseId, Compromise>,
     /// Who has decided cases of which programme: nobody also pays there.
     pub deciders: BTreeSet<(ProgrammeId, ActorId)>,
     /// The payout batches.

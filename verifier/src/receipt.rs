@@ -18,7 +18,7 @@ pub use capacity::CapacityShare;
 pub use compute::{ComputeUsage, JOBS_MAX, Job, Kind, PERIOD_SECONDS_MAX};
 pub use delivery::{DataDelivery, Nonce};
 pub use jws::{JWS_BYTES_MAX, Typ};
-pub use registration::{KeyRegistration, KeyUse};
+pub use registration::{KeyRegistration, KeySuccession, KeyUse};
 pub use reply::{Answered, Reply, req};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
@@ -73,6 +73,8 @@ pub enum Claims {
     Capacity(CapacityShare),
     /// A party proves that it holds a key.
     Registration(KeyRegistration),
+    /// A recovery key names the party's next key.
+    Succession(KeySuccession),
     /// The exchange has answered a command.
     Reply(Reply),
 }
@@ -85,6 +87,7 @@ impl Claims {
             Typ::Acceptance => Self::Acceptance(read(payload)?),
             Typ::Capacity => Self::Capacity(read(payload)?),
             Typ::Registration => Self::Registration(read(payload)?),
+            Typ::Succession => Self::Succession(read(payload)?),
             Typ::Reply => Self::Reply(read(payload)?),
         };
         if let Some(link) = claims.link() {
@@ -99,19 +102,21 @@ impl Claims {
         Ok(claims)
     }
 
-    /// The claims that chain a statement to an order; capacity shares, key registrations and replies belong to none.
+    /// The claims that chain a statement to an order; capacity shares, statements on keys and replies belong to none.
     #[must_use]
     pub fn link(&self) -> Option<Link<'_>> {
         match self {
             Self::Usage(usage) => Some(usage.link()),
             Self::Delivery(delivery) => Some(delivery.link()),
             Self::Acceptance(acceptance) => Some(acceptance.link()),
-            Self::Capacity(_) | Self::Registration(_) | Self::Reply(_) => None,
+            Self::Capacity(_) | Self::Registration(_) | Self::Succession(_) | Self::Reply(_) => {
+                None
+            }
         }
     }
 }
 
-/// A statement that can be signed: the six claim types.
+/// A statement that can be signed: the seven claim types.
 pub trait Statement: Serialize {
     /// The `typ` of its header.
     const TYP: Typ;

@@ -62,6 +62,8 @@ codes! {
     KeyTaken = "key.taken",
     KeyWeak = "key.weak",
     KeyProof = "key.proof",
+    KeySuccession = "key.succession",
+    KeyFreezing = "key.freezing",
     FactUnknown = "fact.unknown",
     FactInvalid = "fact.invalid",
     // Money.

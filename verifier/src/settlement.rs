@@ -27,6 +27,8 @@
 //! | `payout.executed` `.returned` | `execute(batch)` `give_back(at, batch)` | `apply_execute` `apply_give_back` | [`payout::Executed`] [`payout::Returned`] |
 //! | `clawback.made` | `claw_back(at, &ClawBack)` | `apply_claw_back(..)` | [`clawback::ClawedBack`] |
 //! | `recovery.received` `writeoff.made` | `recover(&Repay)` `write_off(&Repay)` | `apply_recover` `apply_write_off` | [`debt::Repaid`] |
+//! | `key.revoked` as compromised | `freeze(at, &[Doubtful])` | `apply_freeze(..)` | [`freeze::Frozen`] |
+//! | what a case decides of it | `rule(at, &[Ruling])` | `apply_rule(..)` | [`freeze::Ruled`] |
 //! | an award | `award(at, &Award)` | `apply_award(..)` | [`award::Awarded`] |
 //!
 //! Counters of a receipt that are not money (site hours, runs) are merged into [`Outcome::counters`] by the caller
@@ -43,6 +45,7 @@ pub mod debt;
 mod draft;
 pub mod draw;
 pub mod evidence;
+pub mod freeze;
 pub mod fund;
 pub mod invariant;
 #[cfg(test)]

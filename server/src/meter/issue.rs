@@ -219,6 +219,7 @@ pub fn usage(jws: &str) -> Result<ComputeUsage, Fault> {
         | Claims::Acceptance(_)
         | Claims::Capacity(_)
         | Claims::Registration(_)
+        | Claims::Succession(_)
         | Claims::Reply(_) => {
             let sentence = "the spool holds a statement that is no usage receipt";
             Err(Refusal::new(Code::ReceiptMalformed, sentence).into())

@@ -295,7 +295,9 @@ fn word_of(book: &Book, order: OrderId, party: PartyId) -> Words {
 fn redeemed(book: &Book, case: CaseId) -> Option<OrderId> {
     match book.cases.get(&case)?.subject {
         CaseSubject::Redemption { order, .. } => Some(order),
-        CaseSubject::Application { .. } => None,
+        CaseSubject::Application { .. }
+        | CaseSubject::Compromise { .. }
+        | CaseSubject::Recovery { .. } => None,
     }
 }
 

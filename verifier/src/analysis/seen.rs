@@ -121,6 +121,8 @@ impl Seen {
 fn applied_for(book: &Book, case: CaseId) -> Option<&Contract> {
     match &book.cases.get(&case)?.subject {
         CaseSubject::Application { contract, .. } => contract.as_ref(),
-        CaseSubject::Redemption { .. } => None,
+        CaseSubject::Redemption { .. }
+        | CaseSubject::Compromise { .. }
+        | CaseSubject::Recovery { .. } => None,
     }
 }

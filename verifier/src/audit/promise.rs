@@ -152,7 +152,8 @@ pub fn read_reply(compact: &str) -> Result<Reply, Refusal> {
         | Claims::Delivery(_)
         | Claims::Acceptance(_)
         | Claims::Capacity(_)
-        | Claims::Registration(_) => Err(Refusal::new(
+        | Claims::Registration(_)
+        | Claims::Succession(_) => Err(Refusal::new(
             Code::ReceiptMalformed,
             "the statement is no reply+jwt; check a receipt with `quan-verify receipt`",
         )),

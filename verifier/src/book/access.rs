@@ -25,7 +25,9 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         // What time alone does; the exchange's timers ask it.
         K::ExpireVoucher | K::ExpireOrder | K::SealRefusals | K::SealBook => &[Exchange],
         K::IssueVoucher | K::RevokeVoucher | K::DecideCase => &[Office],
-        K::PlaceOrder | K::AmendOrder | K::OpenCase | K::WithdrawCase => &[Buyer],
+        K::PlaceOrder | K::AmendOrder => &[Buyer],
+        // Applications are a buyer's, matters of keys the exchange's.
+        K::OpenCase | K::WithdrawCase => &[Exchange, Buyer],
         K::CancelOrder | K::CloseOrder => &[Buyer, Provider, Vendor],
         K::CloseStatement => &[Exchange, Finance],
         K::InstructPayout

@@ -2,6 +2,7 @@
 //!
 //! Nothing is decided here: an entry says all that is needed, so that a start replays it without deciding again.
 
+mod compromise;
 mod fund;
 mod order;
 mod party;
@@ -47,7 +48,7 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::RegisterActor(asked) => party::register_actor(book, entry, asked)?,
         Command::RemoveActor(asked) => party::remove_actor(book, asked),
         Command::RegisterKey(asked) => party::register_key(book, entry, asked)?,
-        Command::RevokeKey(asked) => party::revoke_key(book, entry, asked),
+        Command::RevokeKey(asked) => compromise::revoke(book, entry, asked)?,
         Command::RecordFact(asked) => party::record_fact(book, entry, asked),
         Command::WithdrawFact(asked) => book.facts.withdraw(asked.subject, asked.name),
         Command::OpenFund(asked) => fund::open(book, entry, asked),

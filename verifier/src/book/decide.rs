@@ -1,6 +1,7 @@
 //! `decide`: one match, one line a command (DESIGN §4). Reads the book, never writes it.
 
 pub(in crate::book) mod case;
+mod compromise;
 mod dataset;
 pub(in crate::book) mod delivery;
 pub(in crate::book) mod evidence;

@@ -13,6 +13,7 @@ use crate::settlement::cap::Holder;
 use crate::settlement::clawback::ClawedBack;
 use crate::settlement::close::Closed;
 use crate::settlement::debt::Repaid;
+use crate::settlement::freeze::{Frozen, Ruled};
 use crate::settlement::fund::FundMoved;
 use crate::settlement::payout::{Executed, Instructed, Returned};
 use crate::settlement::period::PeriodClosed;
@@ -115,4 +116,8 @@ found! {
     repaid: Repaid,
     /// How many entries each scope has.
     sealed: Sealed,
+    /// What was frozen of what a compromised key has earned.
+    frozen: Frozen,
+    /// What a case decided of it.
+    ruled: Ruled,
 }

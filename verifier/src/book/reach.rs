@@ -81,6 +81,10 @@ impl Book {
                 let claim = self.money.order(*order)?.claim(*claim)?;
                 self.pinned_scopes(&claim.programme, claim.version)
             }
+            // Keys are common, and so is what becomes of them.
+            CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. } => {
+                Ok(vec![Scope::Common])
+            }
         }
     }
 }

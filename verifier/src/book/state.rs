@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod case;
 pub mod chain;
+pub mod compromise;
 pub mod dataset;
 pub mod fact;
 pub mod fund;

@@ -61,6 +61,8 @@ typs! {
     Capacity = "capacity-share+jwt",
     /// Proof of possession of a key that is to be registered.
     Registration = "key-registration+jwt",
+    /// A recovery key's word for a party's next key.
+    Succession = "key-succession+jwt",
     /// The exchange's answer to a command.
     Reply = "reply+jwt",
 }

@@ -59,7 +59,7 @@ impl Money {
             .try_for_each(|found| self.check_hold(id, found.claim))
     }
 
-    fn apply_claim(
+    pub(super) fn apply_claim(
         &mut self,
         at: Timestamp,
         id: OrderId,

@@ -109,6 +109,7 @@ impl Money {
         order.receipts.push(Receipt {
             segment,
             counts,
+            denied: 0,
             units,
             end,
         });
@@ -152,6 +153,8 @@ impl Money {
         if let Some(line) = order.receipts.get_mut(place(ask)) {
             line.segment = ask.segment;
             line.units = ask.units;
+            // It is said anew, by a key that is good: what a case did not believe is no longer said.
+            line.denied = 0;
         }
         self.apply_stated(at, ask.order, outcome)
     }
@@ -293,7 +296,7 @@ fn corrected(receipts: &[Receipt], ask: &Correction) -> Result<Receipt, Refusal>
 
 fn replace_use(sums: &mut Sums, ask: &Correction, receipt: Receipt) -> Result<(), Refusal> {
     let was = receipt.units.checked_neg().ok_or(Overflow)?;
-    sums.use_units(receipt.segment, receipt.counts, was)?;
+    sums.use_units(receipt.segment, receipt.believed(), was)?;
     count_use(sums, (ask.segment, ask.units), receipt.counts)
 }
 
@@ -314,8 +317,8 @@ fn take(sums: &mut Sums, says: &Says) -> Result<(), Refusal> {
         Says::Paid(more) => sums.paid.add_all(&lines(more)?)?,
         Says::Contract(amount) => sums.contract = Some(lines(amount)?),
         Says::Approved(amount) => sums.approved = Some(lines(amount)?),
-        Says::Accepted => sums.accepted = true,
-        Says::UseProven => sums.use_proven = true,
+        Says::Accepted => (sums.accepted, sums.not_accepted_for) = (true, 0),
+        Says::UseProven => (sums.use_proven, sums.not_proven_for) = (true, 0),
         Says::Decided(claim, fen) => {
             let slot = sums
                 .decided

@@ -90,6 +90,69 @@ pub(super) struct Moved {
     pub(super) drawn: Fen,
 }
 
+impl<'a> Mover<'a> {
+    /// The movements of one claim for no receipt in particular.
+    pub(super) fn of(
+        draft: &Draft<'a>,
+        at: Timestamp,
+        (id, order): (OrderId, &'a Order),
+        index: ClaimIndex,
+    ) -> Result<Self, Refusal> {
+        let claim = order.claim(index)?;
+        let money = draft.money;
+        let programme = money.programme_version(&claim.programme, claim.version)?;
+        Ok(Self {
+            order: id,
+            index,
+            programme: &claim.programme,
+            payee: claim.payee,
+            source: claim.source,
+            back: Back::of(draft, order, claim, at),
+            period: period_of(programme, at),
+            corrected: None,
+        })
+    }
+
+    /// What of the payee's money from a fund is neither paid nor frozen.
+    pub(super) fn free(&self, draft: &Draft<'_>, fund: &FundId) -> Result<Fen, Refusal> {
+        let accounts = self.earned_or_payable(draft, fund);
+        let mut balances = accounts.iter().map(|account| draft.balance(account));
+        Ok(balances.try_fold(Fen::ZERO, Fen::plus)?)
+    }
+
+    /// Freezes: earned, the newest first, then payable → disputed.
+    pub(super) fn freeze(
+        &self,
+        draft: &mut Draft<'_>,
+        fund: &FundId,
+        fen: Fen,
+    ) -> Result<(), Refusal> {
+        let to = self.disputed(fund);
+        let mut left = fen;
+        for from in self.earned_or_payable(draft, fund) {
+            let part = left.min(draft.balance(&from));
+            draft.transfer(&from, &to, part)?;
+            left = left.minus(part)?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what was frozen: disputed → earned, in the period of the decision.
+    pub(super) fn thaw(
+        &self,
+        draft: &mut Draft<'_>,
+        fund: &FundId,
+        fen: Fen,
+    ) -> Result<(), Refusal> {
+        draft.transfer(&self.disputed(fund), &self.earned(fund), fen)
+    }
+
+    /// The account of what is frozen of a fund.
+    pub(super) fn disputed(&self, fund: &FundId) -> Account {
+        Account::Disputed(self.order, self.index, fund.clone())
+    }
+}
+
 impl Mover<'_> {
     /// Moves the difference of one fund.
     pub(super) fn by(
@@ -175,8 +238,14 @@ impl Mover<'_> {
     /// Where money is taken from that no bank has been told of, in this order: frozen, earned (the corrected receipt's
     /// own period first, then the newest), payable.
     fn unpaid(&self, draft: &Draft<'_>, fund: &FundId) -> Vec<Account> {
-        let mut accounts = vec![Account::Disputed(self.order, self.index, fund.clone())];
-        accounts.extend(self.earned_newest_first(draft, fund));
+        let mut accounts = vec![self.disputed(fund)];
+        accounts.extend(self.earned_or_payable(draft, fund));
+        accounts
+    }
+
+    /// The same without what is frozen.
+    fn earned_or_payable(&self, draft: &Draft<'_>, fund: &FundId) -> Vec<Account> {
+        let mut accounts = self.earned_newest_first(draft, fund);
         accounts.push(Account::Payable(self.payee, fund.clone()));
         accounts
     }

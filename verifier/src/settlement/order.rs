@@ -111,6 +111,10 @@ pub struct Sums {
     pub accepted: bool,
     /// Whether use is proven (data).
     pub use_proven: bool,
+    /// The claims for which a case does not believe the acceptance, a bit a claim.
+    pub not_accepted_for: u8,
+    /// The claims for which a case does not believe the proof of use, a bit a claim.
+    pub not_proven_for: u8,
     /// What a case decided, by claim.
     pub decided: Vec<Option<Fen>>,
 }
@@ -144,17 +148,27 @@ impl Sums {
     }
 }
 
-/// One receipt, short: enough to correct it.
+/// One receipt, short: enough to correct it, or to believe it no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Receipt {
     /// Its segment.
     pub segment: u16,
     /// The claims that it counts for, a bit a claim.
     pub counts: u8,
+    /// Of these, the claims for which a case does not believe it.
+    pub denied: u8,
     /// Its units, as last corrected.
     pub units: i64,
     /// The end of its span.
     pub end: Timestamp,
+}
+
+impl Receipt {
+    /// The claims that its units count for as it stands.
+    #[must_use]
+    pub const fn believed(&self) -> u8 {
+        self.counts & !self.denied
+    }
 }
 
 /// An order, as far as money depends on it.
@@ -245,8 +259,10 @@ fn counts_for(programme: &Programme, first: Option<Timestamp>, end: Timestamp) -
 packed! {
     Segment { price, per, limit }
     Claim { programme, version, source, payee, tiers, first_benefit, sums }
-    Sums { uses, contract, approved, invoiced, paid, accepted, use_proven, decided }
-    Receipt { segment, counts, units, end }
+    Sums {
+        uses, contract, approved, invoiced, paid, accepted, use_proven, not_accepted_for, not_proven_for, decided,
+    }
+    Receipt { segment, counts, denied, units, end }
     Order {
         buyer, seller, scheme, placed_at, closed, segments, contract_days, service_days, sums, receipts, claims,
     }

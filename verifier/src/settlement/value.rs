@@ -124,7 +124,7 @@ impl<'a> Valuation<'a> {
         };
         let charges = self.charges(set)?;
         let decided = self.sums.decided.get(index).copied().flatten();
-        let base = subsidy::base(programme, &self.shown(&charges))?;
+        let base = subsidy::base(programme, &self.shown(index, &charges))?;
         // Where the base is what a case decides, so is its amount.
         let Some(base) = base.known().copied().or(decided) else {
             return Ok(Given {
@@ -137,7 +137,8 @@ impl<'a> Valuation<'a> {
             Known::Unknown => decided.map_or(Known::Unknown, Known::Known),
             known @ Known::Known(_) => known,
         };
-        let held_back = self.worth.scheme == Scheme::Data && !self.sums.use_proven && !self.in_full;
+        let proven = self.sums.use_proven && self.sums.not_proven_for & bit(index) == 0;
+        let held_back = self.worth.scheme == Scheme::Data && !proven && !self.in_full;
         let want = match full {
             Known::Known(full) if held_back => Known::Known(subsidy::held_back(programme, full)?),
             Known::Known(_) | Known::Unknown => full,
@@ -161,7 +162,7 @@ impl<'a> Valuation<'a> {
             .collect()
     }
 
-    fn shown<'b>(&'b self, charges: &'b [Fen]) -> Shown<'b> {
+    fn shown<'b>(&'b self, claim: usize, charges: &'b [Fen]) -> Shown<'b> {
         let sums = self.sums;
         let known = |lines: &'b Option<Lines>| lines.as_ref().map_or(Bound::Unknown, Bound::At);
         let so_far = |lines: &'b Lines| {
@@ -176,9 +177,10 @@ impl<'a> Valuation<'a> {
             .segments
             .iter()
             .all(|segment| segment.limit.is_some());
+        let is_accepted = sums.accepted && sums.not_accepted_for & bit(claim) == 0;
         let accepted = match &sums.contract {
             _ if self.in_full => Bound::None,
-            _ if !sums.accepted => Bound::At(&self.nothing),
+            _ if !is_accepted => Bound::At(&self.nothing),
             Some(contract) => Bound::At(contract),
             None => Bound::Unknown,
         };

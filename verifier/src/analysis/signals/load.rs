@@ -164,6 +164,7 @@ mod tests {
         let accepted = Accepted {
             hash: Sha256Hash::of(b"receipt"),
             entry: 0,
+            at: Timestamp::new(from).unwrap(),
             usage: None,
         };
         (accepted, usage)

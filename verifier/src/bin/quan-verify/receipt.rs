@@ -41,7 +41,10 @@ pub(crate) fn check(
         .and_then(|receipt| match receipt.claims() {
             Claims::Usage(usage) => usage.check_alone(),
             Claims::Capacity(share) => share.check_hours(),
-            Claims::Delivery(_) | Claims::Acceptance(_) | Claims::Registration(_) => Ok(()),
+            Claims::Delivery(_)
+            | Claims::Acceptance(_)
+            | Claims::Registration(_)
+            | Claims::Succession(_) => Ok(()),
             Claims::Reply(_) => Err(Refusal::new(
                 Code::ReceiptMalformed,
                 "an exchange's reply is no receipt; check it with `quan-verify reply`",

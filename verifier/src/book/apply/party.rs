@@ -2,7 +2,7 @@
 
 use crate::book::apply::written;
 use crate::book::command::{
-    AdmitParty, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor, RevokeKey, Role,
+    AdmitParty, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor, Role,
     SuspendParty, UpdateParty,
 };
 use crate::book::entry::Entry;
@@ -31,6 +31,7 @@ pub(super) fn open_exchange(
         valid_from: entry.at,
         valid_to: entry.at.after(i64::MAX),
         revoked: None,
+        by_case: None,
     };
     book.keys.insert(delivery_kid, key);
     book.exchange = Some(Exchange {
@@ -131,15 +132,10 @@ pub(super) fn register_key(
         valid_from: asked.valid_from,
         valid_to: asked.valid_to,
         revoked: None,
+        by_case: asked.case,
     };
     book.keys.insert(asked.kid, key);
     Ok(())
-}
-
-pub(super) fn revoke_key(book: &mut Book, entry: &Entry, asked: &RevokeKey) {
-    if let Some(key) = book.keys.get_mut(&asked.kid) {
-        key.revoked = Some((entry.at, asked.reason));
-    }
 }
 
 pub(super) fn record_fact(book: &mut Book, entry: &Entry, asked: &RecordFact) {

@@ -8,7 +8,7 @@ use crate::book::decide::delivery::{acceptance, licences};
 use crate::book::decide::evidence::evidence;
 use crate::book::decide::proof;
 use crate::book::entry::Entry;
-use crate::book::state::chain::{Accepted, Delivered, Spoken, Usage};
+use crate::book::state::chain::{Accepted, Delivered, Prover, Spoken, Usage};
 use crate::book::state::order::Goods;
 use crate::book::{Book, Inconsistency};
 use crate::id::OrderId;
@@ -34,6 +34,7 @@ pub(super) fn accept(
         Claims::Acceptance(_)
         | Claims::Capacity(_)
         | Claims::Registration(_)
+        | Claims::Succession(_)
         | Claims::Reply(_) => Err(wrong(entry, "it embeds no usage or delivery receipt")),
     }
 }
@@ -83,7 +84,7 @@ pub(super) fn record(
     };
     applied.map_err(|fault| entry.contradicts(&fault))?;
     if asked.kind == EvidenceKind::UseProof {
-        used(book, asked.order);
+        used(book, asked.order, None);
     }
     Ok(())
 }
@@ -95,18 +96,22 @@ fn accepted(book: &mut Book, entry: &Entry, id: OrderId) -> Result<(), Inconsist
         .money
         .apply_evidence(entry.at, &acceptance(id), &outcome);
     applied.map_err(|fault| entry.contradicts(&fault))?;
+    unproven(book, id);
+    Ok(())
+}
+
+/// From now on, a receipt may prove an accepted data order's use.
+pub(super) fn unproven(book: &mut Book, id: OrderId) {
     if let Some(order) = book.orders.get(&id) {
         for (_, manifest) in licences(order) {
             let orders = book.licences.entry((order.buyer, manifest)).or_default();
             orders.insert(id);
         }
     }
-    Ok(())
 }
 
-/// A data order's use is proven: no later receipt proves it again.
-fn used(book: &mut Book, id: OrderId) {
-    book.dealings.entry(id).or_default().use_proven = true;
+/// No receipt may prove a data order's use: it is proven, or not accepted.
+pub(super) fn not_to_prove(book: &mut Book, id: OrderId) {
     if let Some(order) = book.orders.get(&id) {
         for (_, manifest) in licences(order) {
             let key = (order.buyer, manifest);
@@ -116,6 +121,13 @@ fn used(book: &mut Book, id: OrderId) {
             }
         }
     }
+}
+
+/// A data order's use is proven: no later receipt proves it again.
+fn used(book: &mut Book, id: OrderId, proven_by: Option<Prover>) {
+    let dealings = book.dealings.entry(id).or_default();
+    (dealings.use_proven, dealings.proven_by) = (true, proven_by);
+    not_to_prove(book, id);
 }
 
 fn usage(
@@ -153,7 +165,12 @@ fn usage(
             .money
             .apply_evidence(entry.at, &proof::evidence(order), &outcome);
         applied.map_err(|fault| entry.contradicts(&fault))?;
-        used(book, order);
+        let prover = Prover {
+            order: claims.sub,
+            issuer: claims.iss,
+            seq: claims.seq,
+        };
+        used(book, order, Some(prover));
     }
     link(book, entry, receipt, Some(new))
 }
@@ -274,11 +291,13 @@ fn link(
     if (link.seq, link.prev) != (chain.next(), chain.head()) {
         return Err(wrong(entry, "the receipt does not continue its chain"));
     }
-    chain.push(Accepted {
+    let accepted = Accepted {
         hash: receipt.hash(),
         entry: entry.seq,
+        at: entry.at,
         usage,
-    });
+    };
+    chain.push(accepted, receipt.kid());
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Vouchers and the cases that make them.
 
-use crate::book::apply::{outcome, written};
+use crate::book::apply::{compromise, outcome, written};
 use crate::book::command::{CaseSubject, DecideCase, IssueVoucher, OpenCase};
 use crate::book::decide::case::{redemption, wish};
 use crate::book::entry::Entry;
@@ -88,8 +88,14 @@ pub(super) fn open_case(
     asked: &OpenCase,
 ) -> Result<(), Inconsistency> {
     let id = written(entry, entry.found.case, "case")?;
+    let party = match asked.subject {
+        CaseSubject::Recovery { party } => party,
+        CaseSubject::Application { .. }
+        | CaseSubject::Redemption { .. }
+        | CaseSubject::Compromise { .. } => entry.by,
+    };
     let case = Case {
-        party: entry.by,
+        party,
         opened_by: entry.actor,
         opened_at: entry.at,
         subject: asked.subject.clone(),
@@ -119,7 +125,8 @@ pub(super) fn decide_case(
                 .apply_evidence(entry.at, &ask, &outcome)
                 .map_err(|fault| entry.contradicts(&fault))?;
         }
-        (_, false) => {}
+        (CaseSubject::Compromise { .. }, _) => return compromise::decide(book, entry, asked),
+        (CaseSubject::Recovery { .. }, true) | (_, false) => {}
     }
     let programme = match &case.subject {
         CaseSubject::Application { programme, .. } => Some(programme.clone()),
@@ -129,6 +136,7 @@ pub(super) fn decide_case(
                 .and_then(|order| order.claim(*claim).ok())
                 .map(|claim| claim.programme.clone())
         }
+        CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. } => None,
     };
     book.deciders
         .extend(programme.map(|programme| (programme, entry.actor)));

@@ -6,7 +6,7 @@ use super::Role;
 use crate::book::scope::Scope;
 use crate::book::state::fact::Subject;
 use crate::fact::{FactName, FactValue};
-use crate::id::{ActorId, DocumentDigest, PartyId, Sha256Hash};
+use crate::id::{ActorId, CaseId, DocumentDigest, OrderId, PartyId, Sha256Hash};
 use crate::receipt::KeyUse;
 use crate::signature::Kid;
 use crate::time::{LocalDay, Timestamp, UtcOffset};
@@ -88,6 +88,12 @@ payload! {
         valid_to: Timestamp,
         /// A JWS `key-registration+jwt` by that key.
         proof: String,
+        /// A JWS `key-succession+jwt` by the party's recovery key; needed where it has one and a key of it was compromised.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        succession: Option<String>,
+        /// Instead of that: the approved case of a party that cannot sign with its recovery key any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        case: Option<CaseId>,
     }
     /// Revokes a key.
     RevokeKey {
@@ -95,9 +101,12 @@ payload! {
         kid: Kid,
         /// Why.
         reason: RevocationReason,
-        /// From when a compromised key is not to be believed.
+        /// From when a compromised key is not to be believed: what was accepted since then and is unpaid is frozen.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         compromised_since: Option<Timestamp>,
+        /// Goes on with freezing behind this order, where an earlier entry could not take all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<OrderId>,
     }
     /// Records a dated, sourced statement (DESIGN §4.3).
     RecordFact {

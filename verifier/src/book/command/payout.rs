@@ -6,6 +6,7 @@ use super::Contract;
 use crate::id::{BatchId, CaseId, DocumentDigest, FundId, OrderId, PartyId, ProgrammeId};
 use crate::money::{BasisPoints, Fen};
 use crate::programme::schema::Cause;
+use crate::signature::Kid;
 use crate::time::NamedPeriod;
 
 payload! {
@@ -25,6 +26,16 @@ payload! {
         approved_fen: Option<Fen>,
         /// The digest of the decision.
         basis: DocumentDigest,
+        /// Which claims of a compromised key, at most 200; without them all that wait for this office.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        claims: Option<Vec<ClaimOf>>,
+    }
+    /// A claim of an order.
+    ClaimOf {
+        /// Which order.
+        order: OrderId,
+        /// Which claim, in stacking order.
+        claim: u8,
     }
     /// Withdraws a case.
     WithdrawCase {
@@ -118,9 +129,21 @@ pub enum CaseSubject {
         /// Which claim.
         claim: u8,
     },
+    /// What a compromised key has earned and was frozen; its revocation opens this one.
+    Compromise {
+        /// Which key.
+        kid: Kid,
+    },
+    /// A party with a compromised key cannot sign with its recovery key: a new key may be registered without.
+    Recovery {
+        /// Which party.
+        party: PartyId,
+    },
 }
 
 packed_enum!(CaseSubject {
     0 => Application { programme, contract, face_fen, purpose },
     1 => Redemption { order, claim },
+    2 => Compromise { kid },
+    3 => Recovery { party },
 });

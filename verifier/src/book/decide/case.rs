@@ -1,12 +1,13 @@
 //! Cases of a single stage: opened by whom they concern, decided by the office, withdrawn (DESIGN §4.5).
 
 use crate::book::Book;
-use crate::book::command::{CaseSubject, DecideCase, OpenCase, WithdrawCase};
-use crate::book::decide::{Case, Decision};
+use crate::book::command::{CaseSubject, DecideCase, OpenCase, Role, WithdrawCase};
+use crate::book::decide::{Case, Decision, compromise};
 use crate::book::found::Found;
 use crate::book::issuing::{self, Wish};
 use crate::book::matter::{self, About};
 use crate::book::reach;
+use crate::book::scope::Scope;
 use crate::book::state::case::{self, Progress};
 use crate::id::{CaseId, OrderId, ProgrammeId};
 use crate::money::Fen;
@@ -20,6 +21,7 @@ use crate::time::Timestamp;
 pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusal> {
     let id = CaseId::draw(&case.env.salt, case.book.size, 0);
     case.fresh(!case.book.cases.contains_key(&id))?;
+    check_opener(case, &asked.subject)?;
     let (trace, scopes) = match &asked.subject {
         CaseSubject::Application { programme, .. } => {
             let enactment = case.book.programme(programme)?;
@@ -47,6 +49,22 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusa
                 case.book.pinned_scopes(&claim.programme, claim.version)?,
             )
         }
+        CaseSubject::Recovery { party } => {
+            case.book.party(*party)?;
+            if !case.book.has_recovery_key(*party) {
+                return Err(Refusal::new(
+                    Code::CaseState,
+                    "the party has no recovery key that a case could stand in for",
+                ));
+            }
+            (None, vec![Scope::Common])
+        }
+        CaseSubject::Compromise { .. } => {
+            return Err(Refusal::new(
+                Code::CaseState,
+                "revoking a key as compromised opens this case",
+            ));
+        }
     };
     let found = Found {
         case: Some(id),
@@ -58,6 +76,20 @@ pub(super) fn open(case: &Case<'_>, asked: &OpenCase) -> Result<Decision, Refusa
         scopes,
         ..Decision::default()
     })
+}
+
+/// A party's own matters are opened by buyers, matters of keys by the exchange that registers them.
+fn check_opener(case: &Case<'_>, subject: &CaseSubject) -> Result<(), Refusal> {
+    let role = match subject {
+        CaseSubject::Application { .. } | CaseSubject::Redemption { .. } => Role::Buyer,
+        CaseSubject::Recovery { .. } | CaseSubject::Compromise { .. } => Role::Exchange,
+    };
+    let actor = case.book.actors.get(&case.request.actor);
+    if actor.is_some_and(|actor| actor.roles.contains(&role)) {
+        return Ok(());
+    }
+    let sentence = format!("a case of this subject is opened by the role {}", role.as_str());
+    Err(Refusal::new(Code::AccessRole, sentence))
 }
 
 /// What the rules say now: a definite no is refused at once, what is unknown waits for the office.
@@ -89,14 +121,52 @@ fn preview(
 /// Decides; an approved application makes the voucher in the same entry.
 pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Refusal> {
     let state = open_case(case, asked.case)?;
-    let programme = programme_of(case, state)?;
+    if let CaseSubject::Compromise { .. } = state.subject {
+        four_eyes(case, state)?;
+        return compromise::decide(case, asked);
+    }
+    if asked.claims.is_some() {
+        return Err(Refusal::new(
+            Code::RequestMalformed,
+            "only a case of a compromised key is decided claim by claim",
+        ));
+    }
+    let Some(programme) = programme_of(case, state)? else {
+        four_eyes(case, state)?;
+        return decide_recovery(asked);
+    };
     case.own_programme(&programme)?;
+    four_eyes(case, state)?;
+    decide_own(case, asked, (state, &programme))
+}
+
+fn four_eyes(case: &Case<'_>, state: &case::Case) -> Result<(), Refusal> {
     if state.opened_by == case.request.actor {
         return Err(Refusal::new(
             Code::CaseFourEyes,
             "another actor than the one who opened a case decides it",
         ));
     }
+    Ok(())
+}
+
+/// A new key may be registered without the recovery key, or not.
+fn decide_recovery(asked: &DecideCase) -> Result<Decision, Refusal> {
+    if asked.approved_fen.is_some() {
+        return Err(Refusal::new(
+            Code::RequestMalformed,
+            "a recovery has no amount",
+        ));
+    }
+    Ok(Decision::common(Found::default()))
+}
+
+/// Decides a case of one programme of the office.
+fn decide_own(
+    case: &Case<'_>,
+    asked: &DecideCase,
+    (state, programme): (&case::Case, &ProgrammeId),
+) -> Result<Decision, Refusal> {
     let decision = match (&state.subject, asked.approved) {
         (_, false) if asked.approved_fen.is_some() => {
             return Err(Refusal::new(
@@ -109,8 +179,8 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
             ..Decision::default()
         },
         (CaseSubject::Application { .. }, true) => {
-            let rules = case.open_programme(case.book.programme(&programme)?)?;
-            let wish = wish((state.party, state.opened_at), &state.subject, &programme);
+            let rules = case.open_programme(case.book.programme(programme)?)?;
+            let wish = wish((state.party, state.opened_at), &state.subject, programme);
             case.issue(rules, &wish, asked.approved_fen)?
         }
         (CaseSubject::Redemption { order, claim }, true) => {
@@ -133,6 +203,12 @@ pub(super) fn decide(case: &Case<'_>, asked: &DecideCase) -> Result<Decision, Re
                 counters: outcome.counters,
                 scopes,
             }
+        }
+        (CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. }, true) => {
+            return Err(Refusal::new(
+                Code::CaseState,
+                "the case is of no programme",
+            ));
         }
     };
     Ok(decision)
@@ -162,7 +238,15 @@ pub(in crate::book) fn redemption(
 /// Takes a case back.
 pub(super) fn withdraw(case: &Case<'_>, asked: &WithdrawCase) -> Result<Decision, Refusal> {
     let state = open_case(case, asked.case)?;
-    if state.party != case.request.by {
+    if let CaseSubject::Compromise { .. } = state.subject {
+        return Err(Refusal::new(
+            Code::CaseState,
+            "what is frozen waits for a decision; it cannot be withdrawn",
+        ));
+    }
+    let opener = case.book.actors.get(&state.opened_by);
+    let is_own = opener.is_some_and(|opener| opener.party == case.request.by);
+    if state.party != case.request.by && !is_own {
         return Err(Refusal::new(
             Code::AccessParty,
             "the case is another party's",
@@ -186,16 +270,15 @@ fn open_case<'a>(case: &Case<'a>, id: CaseId) -> Result<&'a case::Case, Refusal>
     Err(Refusal::new(Code::CaseState, "the case is decided or withdrawn").with("case", id))
 }
 
-fn programme_of(case: &Case<'_>, state: &case::Case) -> Result<ProgrammeId, Refusal> {
+/// The programme of a case; matters of keys are of none.
+fn programme_of(case: &Case<'_>, state: &case::Case) -> Result<Option<ProgrammeId>, Refusal> {
     match &state.subject {
-        CaseSubject::Application { programme, .. } => Ok(programme.clone()),
-        CaseSubject::Redemption { order, claim } => Ok(case
-            .book
-            .money
-            .order(*order)?
-            .claim(*claim)?
-            .programme
-            .clone()),
+        CaseSubject::Application { programme, .. } => Ok(Some(programme.clone())),
+        CaseSubject::Redemption { order, claim } => {
+            let claim = case.book.money.order(*order)?.claim(*claim)?;
+            Ok(Some(claim.programme.clone()))
+        }
+        CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. } => Ok(None),
     }
 }
 
@@ -212,7 +295,9 @@ pub(in crate::book) fn wish(
             purpose,
             ..
         } => (contract.clone(), *face_fen, purpose.clone()),
-        CaseSubject::Redemption { .. } => (None, None, None),
+        CaseSubject::Redemption { .. }
+        | CaseSubject::Compromise { .. }
+        | CaseSubject::Recovery { .. } => (None, None, None),
     };
     Wish {
         programme: programme.clone(),

@@ -4,7 +4,7 @@ use crate::book::command::{
     CloseStatement, ExecutePayout, InstructPayout, LIST_MAX, MakeClawback, ReceiveRecovery,
     ReturnPayout, WriteOff,
 };
-use crate::book::decide::{Case, Decision};
+use crate::book::decide::{Case, Decision, compromise};
 use crate::book::found::Found;
 use crate::book::scope::Scope;
 use crate::id::{BatchId, FundId};
@@ -50,6 +50,10 @@ pub(super) fn instruct(case: &Case<'_>, asked: &InstructPayout) -> Result<Decisi
     }
     check_own(case, &asked.fund)?;
     check_four_eyes(case, &asked.fund)?;
+    let mut compromises = case.book.compromises.values();
+    if let Some(unfinished) = compromises.find(|compromise| compromise.next.is_some()) {
+        return Err(compromise::freezing(unfinished.kid));
+    }
     let batch = BatchId::draw(&case.env.salt, case.book.size, 0);
     case.fresh(!case.book.batches.contains_key(&batch))?;
     let ask = Instruct {

@@ -31,6 +31,7 @@ pub(super) fn accept(case: &Case<'_>, asked: &AcceptReceipt) -> Result<Decision,
         Claims::Acceptance(_)
         | Claims::Capacity(_)
         | Claims::Registration(_)
+        | Claims::Succession(_)
         | Claims::Reply(_) => {
             let typ = asked.jws.receipt().typ();
             let sentence =

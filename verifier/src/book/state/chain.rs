@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::Billing;
-use crate::id::{DocumentDigest, OrderId, Sha256Hash};
+use crate::id::{DocumentDigest, OrderId, PartyId, Sha256Hash};
 use crate::receipt::{ComputeUsage, Verdict};
 use crate::settlement::evidence::{Correction, Use};
+use crate::signature::Kid;
 use crate::time::{ClockHour, Timestamp};
 
 /// The states of a run whose GPU time is not billed, unless terms say otherwise (DESIGN §5, `jobs`).
@@ -13,7 +14,11 @@ pub const UNBILLED_STATES: [&str; 2] = ["NODE_FAIL", "BOOT_FAIL"];
 
 /// The accepted receipts of one issuer on one order, by `seq`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chain(Vec<Accepted>);
+pub struct Chain {
+    accepted: Vec<Accepted>,
+    /// From which `seq` on which key has signed: few keys sign many receipts.
+    keys: Vec<(u32, Kid)>,
+}
 
 /// One accepted receipt: about 100 bytes, of which there are millions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +27,8 @@ pub struct Accepted {
     pub hash: Sha256Hash,
     /// The entry that accepted it.
     pub entry: u64,
+    /// When.
+    pub at: Timestamp,
     /// What it says of use; deliveries and acceptances are kept in [`Dealings`].
     pub usage: Option<Usage>,
 }
@@ -56,39 +63,61 @@ impl Chain {
     /// A chain without receipts.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Vec::new())
+        Self {
+            accepted: Vec::new(),
+            keys: Vec::new(),
+        }
     }
 
     /// The `seq` of the next receipt.
     #[must_use]
     pub fn next(&self) -> u32 {
-        u32::try_from(self.0.len()).unwrap_or(u32::MAX)
+        u32::try_from(self.accepted.len()).unwrap_or(u32::MAX)
     }
 
     /// The `prev` of the next receipt.
     #[must_use]
     pub fn head(&self) -> Option<Sha256Hash> {
-        self.0.last().map(|accepted| accepted.hash)
+        self.accepted.last().map(|accepted| accepted.hash)
     }
 
     /// An accepted receipt.
     #[must_use]
     pub fn get(&self, seq: u32) -> Option<&Accepted> {
-        self.0.get(usize::try_from(seq).ok()?)
+        self.accepted.get(usize::try_from(seq).ok()?)
     }
 
     /// All of them, oldest first.
     #[must_use]
     pub fn accepted(&self) -> &[Accepted] {
-        &self.0
+        &self.accepted
     }
 
-    pub(in crate::book) fn push(&mut self, accepted: Accepted) {
-        self.0.push(accepted);
+    /// Those that a key has signed and that were accepted since a moment, with their `seq`, oldest first.
+    pub fn signed_by(
+        &self,
+        kid: Kid,
+        since: Timestamp,
+    ) -> impl Iterator<Item = (u32, &Accepted)> {
+        let all = (0_u32..).zip(&self.accepted);
+        all.filter(move |(seq, accepted)| accepted.at >= since && self.key(*seq) == Some(kid))
+    }
+
+    fn key(&self, seq: u32) -> Option<Kid> {
+        let before = self.keys.partition_point(|(from, _)| *from <= seq);
+        let span = self.keys.get(before.checked_sub(1)?);
+        span.map(|(_, kid)| *kid)
+    }
+
+    pub(in crate::book) fn push(&mut self, accepted: Accepted, kid: Kid) {
+        if self.keys.last().is_none_or(|(_, last)| *last != kid) {
+            self.keys.push((self.next(), kid));
+        }
+        self.accepted.push(accepted);
     }
 
     pub(in crate::book) fn usage_mut(&mut self, seq: u32) -> Option<&mut Usage> {
-        let accepted = self.0.get_mut(usize::try_from(seq).ok()?)?;
+        let accepted = self.accepted.get_mut(usize::try_from(seq).ok()?)?;
         accepted.usage.as_mut()
     }
 }
@@ -201,6 +230,19 @@ pub struct Dealings {
     pub deliveries: BTreeMap<DocumentDigest, Delivered>,
     /// Whether a compute receipt has named a dataset of this order as its input.
     pub use_proven: bool,
+    /// Which one; none where a document proves it.
+    pub proven_by: Option<Prover>,
+}
+
+/// A compute receipt that proves the use of a dataset, by its place in a chain.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prover {
+    /// Its order.
+    pub order: OrderId,
+    /// Its issuer.
+    pub issuer: PartyId,
+    /// Its `seq`.
+    pub seq: u32,
 }
 
 /// The use of one segment.
@@ -252,11 +294,12 @@ impl Spoken {
     }
 }
 
-packed_newtype!(Chain);
 packed! {
-    Accepted { hash, entry, usage }
+    Chain { accepted, keys }
+    Accepted { hash, entry, at, usage }
     Usage { segment, line, gpu_count, start, end, gpu_seconds, unbilled, runs, replaced }
-    Dealings { segments, lines, deliveries, use_proven }
+    Dealings { segments, lines, deliveries, use_proven, proven_by }
+    Prover { order, issuer, seq }
     SegmentUse { periods, units }
     Delivered { entry, at, possession_hash, verdict }
 }

@@ -1,7 +1,7 @@
 //! Registered keys and when they are good (DESIGN §5).
 
 use crate::book::command::RevocationReason;
-use crate::id::PartyId;
+use crate::id::{CaseId, PartyId};
 use crate::receipt::KeyUse;
 use crate::signature::PublicKey;
 use crate::time::Timestamp;
@@ -24,6 +24,8 @@ pub struct Key {
     pub valid_to: Timestamp,
     /// When and why it was revoked.
     pub revoked: Option<(Timestamp, RevocationReason)>,
+    /// The case by which it was registered, where its party's recovery key could not sign for it.
+    pub by_case: Option<CaseId>,
 }
 
 impl Key {
@@ -48,5 +50,6 @@ packed!(Key {
     public,
     valid_from,
     valid_to,
-    revoked
+    revoked,
+    by_case
 });

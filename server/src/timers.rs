@@ -9,7 +9,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use verifier::book::Book;
 use verifier::book::command::{
-    CloseStatement, Command, DeemAcceptance, ExpireOrder, ExpireVoucher, SealBook,
+    CloseStatement, Command, DeemAcceptance, ExpireOrder, ExpireVoucher, RevocationReason,
+    RevokeKey, SealBook,
 };
 use verifier::book::decide::Request;
 use verifier::book::state::order::Standing;
@@ -148,14 +149,16 @@ async fn seal_all(desk: &Desk) {
     }
 }
 
-/// What is due at a moment, at most a batch of it: silence accepts before an order ends, an order ends before its voucher.
+/// What is due at a moment, at most a batch of it: what a compromised key has earned is frozen before all else; silence accepts before an order ends, an order ends before its voucher.
 #[must_use]
 pub fn due(book: &Book, at: Timestamp) -> Vec<Command> {
     let deemed = deemed(book, at).map(Command::DeemAcceptance);
     let orders = orders(book, at).map(Command::ExpireOrder);
     let vouchers = vouchers(book, at).map(Command::ExpireVoucher);
     let statements = statements(book, at).map(Command::CloseStatement);
-    deemed
+    freezing(book)
+        .map(Command::RevokeKey)
+        .chain(deemed)
         .chain(orders)
         .chain(vouchers)
         .chain(statements)
@@ -188,6 +191,19 @@ fn seal(book: &Book) -> SealBook {
     SealBook {
         after: book.sealing.clone(),
     }
+}
+
+/// Keys whose earnings one entry could not freeze whole; until that is done no bank is told anything.
+fn freezing(book: &Book) -> impl Iterator<Item = RevokeKey> {
+    let unfinished = book.compromises.values();
+    unfinished.filter_map(|compromise| {
+        Some(RevokeKey {
+            kid: compromise.kid,
+            reason: RevocationReason::Compromised,
+            compromised_since: Some(compromise.since),
+            after: Some(compromise.next?),
+        })
+    })
 }
 
 fn deemed(book: &Book, at: Timestamp) -> impl Iterator<Item = DeemAcceptance> {

@@ -26,9 +26,26 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
         Progress::Withdrawn => json!({ "state": "withdrawn" }),
     };
     Ok(object(json!({
-        "case": id, "party": case.party, "opened_by": case.opened_by, "opened_at": case.opened_at,
+        "waiting": waiting(asking, id), "case": id, "party": case.party, "opened_by": case.opened_by, "opened_at": case.opened_at,
         "subject": case.subject, "progress": progress,
     })))
+}
+
+/// What was frozen for a compromised key and waits: to whoever sees all, each party its own orders, each scope what it covers.
+fn waiting(asking: &Asking<'_>, id: CaseId) -> Vec<Value> {
+    let compromise = asking.book.compromises.get(&id);
+    let claims = compromise.iter().flat_map(|of| &of.claims);
+    let seen = claims.filter(|((order, _), _)| {
+        let (Ok(state), Ok(scopes)) = (asking.book.order(*order), asking.book.order_scopes(*order))
+        else {
+            return false;
+        };
+        asking
+            .concerns(&[state.buyer, state.seller], &scopes)
+            .is_ok()
+    });
+    seen.map(|((order, claim), fen)| json!({ "order": order, "claim": claim, "frozen_fen": fen }))
+        .collect()
 }
 
 /// `GET /v1/payouts/{id}`: for whoever sees all, and each payee its own payments.

@@ -30,7 +30,7 @@ fn written(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Ref
     let money = asking.book.money.order(id)?;
     let claims: Result<Vec<Value>, Refusal> = (0_u8..)
         .zip(&money.claims)
-        .map(|(index, of)| claim(index, of))
+        .map(|(index, of)| claim((index, of), asking.book.frozen(id, index)))
         .collect();
     let closed_at = match order.standing {
         Standing::Open => None,
@@ -71,7 +71,7 @@ fn segment((segment, used): (&Segment, Option<(i64, Fen)>)) -> Value {
     })
 }
 
-fn claim(index: u8, claim: &Claim) -> Result<Value, Refusal> {
+fn claim((index, claim): (u8, &Claim), frozen: Fen) -> Result<Value, Refusal> {
     let sum = |of: fn(&FundSums) -> Fen| claim.sums.sum(of).map_err(Refusal::from);
     let voucher = match claim.source {
         Source::Voucher(voucher) => Some(voucher),
@@ -83,5 +83,6 @@ fn claim(index: u8, claim: &Claim) -> Result<Value, Refusal> {
         "held_fen": sum(|fund| fund.held)?, "released_fen": sum(|fund| fund.released)?,
         "granted_fen": sum(|fund| fund.granted)?, "clawed_fen": sum(|fund| fund.clawed)?,
         "recalled_fen": sum(|fund| fund.recalled)?, "denied_fen": claim.sums.denied,
+        "frozen_fen": frozen,
     }))
 }

@@ -40,6 +40,7 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
             json!({
                 "kid": kid, "use": key.key_use, "valid_from": key.valid_from,
                 "valid_to": key.valid_to, "revoked_at": key.revoked.map(|(at, _)| at),
+                "reason": key.revoked.map(|(_, reason)| reason), "by_case": key.by_case,
             })
         })
         .collect();

@@ -231,6 +231,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::ExchangeUnopened
         | Code::ExchangeOpened
         | Code::KeyTaken
+        | Code::KeyFreezing
         | Code::FundTaken
         | Code::ProgrammeTaken
         | Code::ProgrammeClosed
@@ -253,6 +254,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::AmountOverflow
         | Code::KeyWeak
         | Code::KeyProof
+        | Code::KeySuccession
         | Code::FactInvalid
         | Code::FundFunder
         | Code::FundExhausted

@@ -200,6 +200,7 @@ impl Batch {
             Command::RevokeVoucher(asked) => {
                 self.voucher(asked.voucher)?.ended_at = Some(entry.at.unix());
             }
+            Command::RevokeKey(_) => self.revoke(entry, seq),
             Command::OpenCase(asked) => self.open_case(entry, &asked.subject, seq)?,
             Command::DecideCase(asked) => {
                 let standing = if asked.approved { "approved" } else { "denied" };
@@ -287,12 +288,19 @@ impl Batch {
         let (programme, order) = match subject {
             CaseSubject::Application { programme, .. } => (Some(programme.to_string()), None),
             CaseSubject::Redemption { order, .. } => (None, Some(order.to_string())),
+            CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. } => (None, None),
+        };
+        let party = match subject {
+            CaseSubject::Recovery { party } => *party,
+            CaseSubject::Application { .. }
+            | CaseSubject::Redemption { .. }
+            | CaseSubject::Compromise { .. } => entry.by,
         };
         let row = CaseRow {
             id: id.to_string(),
             opened_seq: seq,
             opened_at: entry.at.unix(),
-            party: entry.by.to_string(),
+            party: party.to_string(),
             programme,
             order_id: order,
             standing: "open".to_owned(),
@@ -300,6 +308,24 @@ impl Batch {
         };
         self.cases.insert(row.id.clone(), row);
         Ok(())
+    }
+
+    /// A compromised key whose earnings wait for a decision is a case; later entries about it go on with that one.
+    fn revoke(&mut self, entry: &Entry, seq: i64) {
+        let (Some(id), Some(party)) = (entry.found.case, entry.found.party) else {
+            return;
+        };
+        let row = CaseRow {
+            id: id.to_string(),
+            opened_seq: seq,
+            opened_at: entry.at.unix(),
+            party: party.to_string(),
+            programme: None,
+            order_id: None,
+            standing: "open".to_owned(),
+            ended_at: None,
+        };
+        self.cases.entry(row.id.clone()).or_insert(row);
     }
 
     /// An approved application is a voucher: whose and of which programme, its case says.
@@ -311,6 +337,14 @@ impl Batch {
         seq: i64,
     ) -> Result<(), StoreFault> {
         let case = self.case(id)?;
+        if entry
+            .found
+            .ruled
+            .as_ref()
+            .is_some_and(|ruled| ruled.left > 0)
+        {
+            return Ok(());
+        }
         case.standing = standing.to_owned();
         case.ended_at = Some(entry.at.unix());
         if entry.found.issued.is_none() {

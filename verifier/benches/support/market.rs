@@ -293,6 +293,8 @@ fn register(
         valid_from: from,
         valid_to: from.after(20 * 365 * 24 * HOUR),
         proof: sign(&proof, signer),
+        succession: None,
+        case: None,
     })
 }
 

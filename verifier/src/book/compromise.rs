@@ -188,8 +188,10 @@ impl Book {
     pub fn frozen(&self, order: OrderId, claim: ClaimIndex) -> Fen {
         let of = self.money.order(order).and_then(|order| order.claim(claim));
         let funds = of.iter().flat_map(|claim| &claim.sums.funds);
-        let balances =
-            funds.map(|sums| self.money.balance(&Account::Disputed(order, claim, sums.fund.clone())));
+        let balances = funds.map(|sums| {
+            self.money
+                .balance(&Account::Disputed(order, claim, sums.fund.clone()))
+        });
         balances.fold(Fen::ZERO, |sum, fen| sum.plus(fen).unwrap_or(sum))
     }
 }

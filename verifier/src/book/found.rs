@@ -56,7 +56,7 @@ macro_rules! found {
 }
 
 found! {
-    /// The party that was admitted.
+    /// The party that was admitted, or whose key was compromised.
     party: PartyId,
     /// The actor that was registered.
     actor: ActorId,

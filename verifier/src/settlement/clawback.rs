@@ -42,10 +42,13 @@ impl Money {
         let claim = order.claim(ask.claim)?;
         let paid = |fund: &crate::id::FundId| Account::Paid(claim.payee, fund.clone());
         let funds = &claim.sums.funds;
-        let within = funds
-            .iter()
-            .map(|sums| sums.granted.min(self.balance(&paid(&sums.fund))));
-        let within: Vec<_> = within.collect();
+        let mut within = Vec::with_capacity(funds.len());
+        for sums in funds {
+            // What is frozen was not paid: a case decides on it.
+            let frozen = Account::Disputed(ask.order, ask.claim, sums.fund.clone());
+            let kept = sums.granted.minus(self.balance(&frozen))?.max(Fen::ZERO);
+            within.push(kept.min(self.balance(&paid(&sums.fund))));
+        }
         let all = within.iter().copied().try_fold(Fen::ZERO, Fen::plus)?;
         let amount = subsidy::share(all, ask.share)?;
         if amount.is_zero() {

@@ -157,11 +157,7 @@ impl Money {
     /// already counts towards it.
     /// # Errors
     /// `order.unknown` `amount.overflow`
-    pub fn freeze(
-        &self,
-        at: Timestamp,
-        doubtful: &[Doubtful],
-    ) -> Result<Outcome<Frozen>, Refusal> {
+    pub fn freeze(&self, at: Timestamp, doubtful: &[Doubtful]) -> Result<Outcome<Frozen>, Refusal> {
         let mut draft = Draft::new(self);
         let mut found = Frozen::default();
         let (mut parts, mut last) = (0, None);
@@ -174,7 +170,9 @@ impl Money {
             parts += own;
             last = Some(*order);
             for stated in self.without(at, *order, doubt)? {
-                found.claims.extend(freeze_claim(&mut draft, at, *order, &stated)?);
+                found
+                    .claims
+                    .extend(freeze_claim(&mut draft, at, *order, &stated)?);
             }
         }
         draft.finish(found)
@@ -318,7 +316,9 @@ impl Money {
         let funds = &order.claim(index)?.sums.funds;
         let mut within = Vec::new();
         for sums in funds {
-            let granted = sums.granted.minus(draft.balance(&mover.disputed(&sums.fund)))?;
+            let granted = sums
+                .granted
+                .minus(draft.balance(&mover.disputed(&sums.fund)))?;
             within.push(granted.max(Fen::ZERO).min(mover.free(&draft, &sums.fund)?));
         }
         let all = within.iter().copied().try_fold(Fen::ZERO, Fen::plus)?;
@@ -355,7 +355,13 @@ fn freeze_claim(
         fen: Vec::new(),
         paid: Fen::ZERO,
     };
-    for (sums, delta) in order.claim(without.claim)?.sums.funds.iter().zip(&without.granted) {
+    for (sums, delta) in order
+        .claim(without.claim)?
+        .sums
+        .funds
+        .iter()
+        .zip(&without.granted)
+    {
         let already = draft.balance(&mover.disputed(&sums.fund));
         let wanted = delta.negated().minus(already)?.max(Fen::ZERO);
         let part = wanted.min(mover.free(draft, &sums.fund)?);
@@ -405,7 +411,9 @@ impl Order {
     }
 
     fn all_in(&self, set: u8) -> bool {
-        (0_u8..).zip(&self.claims).all(|(index, _)| set >> index & 1 == 1)
+        (0_u8..)
+            .zip(&self.claims)
+            .all(|(index, _)| set >> index & 1 == 1)
     }
 }
 

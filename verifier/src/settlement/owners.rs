@@ -81,7 +81,8 @@ impl Money {
         traded.copied()
     }
 
-    /// A party's accounts that are not empty, in order: those in its name, its vouchers', and those of the orders that it buys.
+    /// A party's accounts that are not empty, in order: those in its name, its vouchers', those of the orders that it buys, and
+    /// what is frozen of what it was to be paid.
     pub fn accounts_of(&self, party: PartyId) -> impl Iterator<Item = (&Account, Fen)> {
         let owned = self.owners.accounts.get(&party).into_iter().flatten();
         owned.map(|account| (account, self.balance(account)))
@@ -97,8 +98,9 @@ impl Money {
             | Account::Payable(party, _)
             | Account::Transit(_, party, _) => Some(*party),
             Account::Voucher(voucher, _) => Some(self.vouchers.get(voucher)?.holder.party),
-            Account::Disputed(order, ..) | Account::Hold(order, ..) => {
-                Some(self.orders.get(order)?.buyer.party)
+            Account::Hold(order, ..) => Some(self.orders.get(order)?.buyer.party),
+            Account::Disputed(order, claim, _) => {
+                Some(self.orders.get(order)?.claim(*claim).ok()?.payee)
             }
             Account::Fund(_) | Account::Treasury(..) => None,
         }

@@ -151,6 +151,8 @@ impl Story {
             valid_from: now,
             valid_to: now.after(86_400),
             proof: receipt::sign(&proof, signer),
+            succession: None,
+            case: None,
         });
         let registered = self.next(self.exchange, register).unwrap();
         self.append(&registered);

@@ -88,7 +88,10 @@ fn check_opener(case: &Case<'_>, subject: &CaseSubject) -> Result<(), Refusal> {
     if actor.is_some_and(|actor| actor.roles.contains(&role)) {
         return Ok(());
     }
-    let sentence = format!("a case of this subject is opened by the role {}", role.as_str());
+    let sentence = format!(
+        "a case of this subject is opened by the role {}",
+        role.as_str()
+    );
     Err(Refusal::new(Code::AccessRole, sentence))
 }
 
@@ -205,10 +208,7 @@ fn decide_own(
             }
         }
         (CaseSubject::Compromise { .. } | CaseSubject::Recovery { .. }, true) => {
-            return Err(Refusal::new(
-                Code::CaseState,
-                "the case is of no programme",
-            ));
+            return Err(Refusal::new(Code::CaseState, "the case is of no programme"));
         }
     };
     Ok(decision)

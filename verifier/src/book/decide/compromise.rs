@@ -26,7 +26,8 @@ pub(super) fn check_goes_on(
     if goes_on {
         return Ok(());
     }
-    let sentence = "no freezing of this key stopped at this order; leave `after` to the exchange's timers";
+    let sentence =
+        "no freezing of this key stopped at this order; leave `after` to the exchange's timers";
     Err(Refusal::new(Code::KeyFreezing, sentence).with("kid", kid))
 }
 
@@ -38,7 +39,9 @@ pub(super) fn freeze(
 ) -> Result<Decision, Refusal> {
     let suspect = Suspect { kid, since };
     let (orders, next) = case.book.suspected(suspect, after);
-    let doubtful = orders.iter().map(|order| case.book.doubtful(*order, suspect));
+    let doubtful = orders
+        .iter()
+        .map(|order| case.book.doubtful(*order, suspect));
     let doubtful: Vec<_> = doubtful.collect();
     let mut outcome = case.book.money.freeze(case.env.at, &doubtful)?;
     outcome.found.next = outcome.found.next.or(next);
@@ -52,7 +55,9 @@ pub(super) fn freeze(
         None if waits => Some(new_case(case)?),
         known => known,
     };
+    let key = case.book.keys.get(&kid).filter(|_| id.is_some());
     let found = Found {
+        party: key.map(|key| key.party),
         case: id,
         frozen: waits.then_some(outcome.found),
         ..Found::default()
@@ -129,9 +134,11 @@ fn named(
     for ClaimOf { order, claim } in asked {
         let place = (*order, *claim);
         if !compromise.claims.contains_key(&place) || claims.contains(&place) {
-            return Err(wrong("a claim that does not wait in this case, or is named twice")
-                .with("order", order)
-                .with("claim", claim));
+            return Err(
+                wrong("a claim that does not wait in this case, or is named twice")
+                    .with("order", order)
+                    .with("claim", claim),
+            );
         }
         case.own_programme(&programme_of(case, place)?)?;
         claims.push(place);

@@ -158,11 +158,16 @@ fn check_succession(case: &Case<'_>, asked: &RegisterKey, jws: &str) -> Result<(
         return Err(not_wanted("it is not of typ key-succession+jwt"));
     };
     if !recovery.is_good(claims.iat, case.env.at) {
-        let sentence = format!("recovery key {kid} is not good for what was signed at {}", claims.iat);
+        let sentence = format!(
+            "recovery key {kid} is not good for what was signed at {}",
+            claims.iat
+        );
         return Err(not_wanted(sentence).with("kid", kid));
     }
     if claims.iat.unix() - case.env.at.unix() > AHEAD_SECONDS_MAX {
-        return Err(not_wanted("its iat lies ahead of the exchange; set the signer's clock"));
+        return Err(not_wanted(
+            "its iat lies ahead of the exchange; set the signer's clock",
+        ));
     }
     check_audience(case.book, &claims.aud).map_err(|refusal| not_wanted(refusal.sentence))?;
     let same = (claims.iss, claims.key_use, claims.kid) == (asked.party, asked.key_use, asked.kid);

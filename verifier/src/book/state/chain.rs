@@ -94,11 +94,7 @@ impl Chain {
     }
 
     /// Those that a key has signed and that were accepted since a moment, with their `seq`, oldest first.
-    pub fn signed_by(
-        &self,
-        kid: Kid,
-        since: Timestamp,
-    ) -> impl Iterator<Item = (u32, &Accepted)> {
+    pub fn signed_by(&self, kid: Kid, since: Timestamp) -> impl Iterator<Item = (u32, &Accepted)> {
         let all = (0_u32..).zip(&self.accepted);
         all.filter(move |(seq, accepted)| accepted.at >= since && self.key(*seq) == Some(kid))
     }

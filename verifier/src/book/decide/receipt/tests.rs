@@ -1,5 +1,7 @@
 //! Each `receipt.*` code, provoked one past its limit; at the limit the receipt is accepted.
 
+mod compromise;
+
 use std::collections::BTreeMap;
 
 use super::*;
@@ -62,6 +64,7 @@ const RIVAL_KEY: u8 = 6;
 type Who = (PartyId, ActorId);
 
 /// An exchange with a site of 64 cards, 40 of them shared, a dataset, a compute and a data order.
+#[derive(Clone)]
 struct World {
     book: Book,
     now: i64,
@@ -367,6 +370,8 @@ impl World {
             valid_from: at(self.now),
             valid_to: at(T + 1_000 * HOUR),
             proof: sign(&proof, &signer),
+            succession: None,
+            case: None,
         });
         self.ask(self.exchange, register).unwrap();
     }
@@ -377,6 +382,7 @@ impl World {
             kid: signer(key).public().kid(),
             reason,
             compromised_since: compromised.then(|| at(self.now)),
+            after: None,
         });
         self.ask(self.exchange, revoke).unwrap();
     }

@@ -349,6 +349,11 @@ fn rests_on_others(book: &Book, entry: &Entry) -> bool {
     {
         return true;
     }
+    // A statement that moves nothing names no fund, and what it kept may lie in any.
+    let is_common = |(scope, _): &(Scope, u64)| *scope == Scope::Common;
+    if matches!(entry.asked, Command::CloseStatement(_)) && entry.scopes.iter().all(is_common) {
+        return true;
+    }
     let is_of = |scopes: &[Scope]| {
         scopes
             .iter()

@@ -24,6 +24,7 @@
 )]
 
 mod compare;
+mod compromise;
 mod data;
 pub(crate) mod exchange;
 mod money;
@@ -44,7 +45,8 @@ use run::Run;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/vectors/scenarios");
 
-/// Steps for which the exchange has no command: their files wait.
+/// Steps for which the exchange has no command: their files wait. A dispute that its file refuses needs none; others freeze an
+/// amount of one claim, where the exchange freezes what a key has earned.
 const LATER: [&str; 4] = ["dispute", "resolve", "advance", "allocate"];
 
 fn files() -> Vec<PathBuf> {
@@ -60,7 +62,8 @@ fn files() -> Vec<PathBuf> {
 
 fn waits_for(file: &Value) -> Option<&str> {
     let steps = file["steps"].as_array().unwrap().iter();
-    let mut acts = steps.map(|step| step["do"].as_str().unwrap());
+    let said = steps.filter(|step| step["do"] != "dispute" || step["expect"]["outcome"] == "ok");
+    let mut acts = said.map(|step| step["do"].as_str().unwrap());
     acts.find(|act| LATER.contains(act))
 }
 
@@ -102,5 +105,5 @@ fn every_scenario_that_needs_nothing_postponed_runs_through_decide() {
         unsaid.join(", ")
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert_eq!((ran, unsaid.len(), paths.len()), (53, 1, 60));
+    assert_eq!((ran, unsaid.len(), paths.len()), (55, 1, 60));
 }

@@ -93,6 +93,17 @@ impl Run {
         Ok(done.with("amount", found["amount"].clone()))
     }
 
+    /// A dispute that finds nothing: no command asks for one, so it is seen that the claim has nothing to freeze.
+    pub(super) fn nothing_to_freeze(&mut self, step: &Value) -> Refusal {
+        let order = self.order(text(&step["order"]));
+        let order = self.exchange.book.money.order(order).unwrap();
+        let granted = |claim: &verifier::settlement::order::Claim| {
+            claim.sums.sum(|fund| fund.granted).unwrap().get()
+        };
+        assert_eq!(order.claims.iter().map(granted).sum::<i64>(), 0);
+        Refusal::new(Code::ClawbackNothing, "nothing of the claim is unpaid")
+    }
+
     /// Whose fund pays a claim; anybody's, of an order that is none.
     fn payer(&self, order: &str, claim: usize) -> Who {
         let placed = self.exchange.book.money.order(self.order(order)).ok();

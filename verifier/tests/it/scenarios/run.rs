@@ -199,6 +199,7 @@ impl Run {
             "recovery" => self.repay(step, Kind::ReceiveRecovery),
             "writeoff" => self.repay(step, Kind::WriteOff),
             "award" => self.award(step),
+            "dispute" => Err(self.nothing_to_freeze(step)),
             other => panic!("{other} is no step of these files"),
         }
     }

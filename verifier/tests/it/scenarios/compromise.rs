@@ -1,0 +1,136 @@
+//! After each scenario, every key that signs what is earned turns out to be in the wrong hands: the trail still agrees.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use verifier::audit::{Depth, Report, Verdict, audit_scopes};
+use verifier::book::command::Kind;
+use verifier::book::entry::Entry;
+use verifier::book::scope::Scope;
+use verifier::id::{CaseId, OrderId};
+use verifier::ledger::Account;
+use verifier::receipt::KeyUse;
+use verifier::signature::Kid;
+use verifier::trail::policy::Policy;
+
+use super::exchange::{FROM, document};
+use super::run::{Run, text};
+use super::{check_trail, files, waits_for};
+use crate::scoped;
+use crate::story;
+
+impl Run {
+    /// Revokes a key as compromised from the first day on, entry by entry; returns the case, if there is one to decide.
+    fn compromise(&mut self, kid: Kid) -> Option<CaseId> {
+        let mut revoke = json!({ "kid": kid, "reason": "compromised", "compromised_since": FROM });
+        loop {
+            let operator = self.exchange.operator;
+            let revoked = self.exchange.done(operator, Kind::RevokeKey, &revoke);
+            let next = revoked.found.frozen.and_then(|frozen| frozen.next);
+            let Some(next) = next else {
+                return revoked.found.case;
+            };
+            revoke["after"] = json!(next);
+        }
+    }
+
+    /// Decides all of a case, entry by entry.
+    fn rule(&mut self, case: CaseId, approved: bool) {
+        loop {
+            let decide =
+                json!({ "case": case, "approved": approved, "basis": document("a ruling") });
+            let office = self.exchange.office;
+            let decided = self.exchange.done(office, Kind::DecideCase, &decide);
+            self.exchange.book.money.check_invariants().unwrap();
+            if decided.found.ruled.unwrap().left == 0 {
+                return;
+            }
+        }
+    }
+
+    fn keys(&self) -> Vec<Kid> {
+        let operator = self.exchange.operator.0;
+        let keys = self.exchange.book.keys.iter();
+        let earning = keys.filter(|(_, key)| key.key_use != KeyUse::Capacity);
+        let earning = earning.filter(|(_, key)| key.party != operator);
+        earning.map(|(kid, _)| *kid).collect()
+    }
+
+    fn granted_fen(&self, order: OrderId) -> i64 {
+        let order = self.exchange.book.money.order(order).unwrap();
+        let granted = |claim: &verifier::settlement::order::Claim| {
+            claim.sums.sum(|fund| fund.granted).unwrap().get()
+        };
+        order.claims.iter().map(granted).sum()
+    }
+
+    fn frozen(&self) -> i64 {
+        let balances = self.exchange.book.money.balances();
+        let frozen = balances.filter(|(account, _)| matches!(account, Account::Disputed(..)));
+        frozen.map(|(_, fen)| fen.get()).sum()
+    }
+}
+
+fn run(path: &std::path::Path) -> Option<Run> {
+    let file: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    if waits_for(&file).is_some() {
+        return None;
+    }
+    let mut run = Run::open(file);
+    assert_eq!(run.run(), [""; 0]);
+    Some(run)
+}
+
+/// What whoever sees one fund alone finds.
+fn check_scope(entries: &[Vec<u8>], scope: &Scope) -> Report {
+    let policy = Policy::parse(story::policy().as_bytes()).unwrap();
+    let own = [scope.clone()];
+    let mut trail = scoped::cut(&story::Trail::of(entries), &own);
+    let Ok(report) = audit_scopes(&mut trail, &policy, Depth::Decisions, &own);
+    report
+}
+
+#[test]
+fn after_every_scenario_all_keys_are_compromised_and_each_is_restored_or_denied() {
+    let (mut cases, mut frozen, mut recalled) = (0, 0, 0);
+    for (number, path) in files().iter().enumerate() {
+        let Some(mut run) = run(path) else { continue };
+        let name = text(&run.file["name"]).to_owned();
+        let orders: Vec<OrderId> = run.exchange.book.orders.keys().copied().collect();
+        let before: Vec<i64> = orders.iter().map(|order| run.granted_fen(*order)).collect();
+        let kids = run.keys();
+        let mut open = Vec::new();
+        for kid in kids {
+            open.extend(run.compromise(kid));
+            run.exchange.book.money.check_invariants().unwrap();
+        }
+        frozen += run.frozen();
+        cases += open.len();
+        for case in open {
+            // A whole file goes one way: what is restored then is as if nothing had been.
+            run.rule(case, number % 2 == 0);
+        }
+        assert_eq!(run.frozen(), 0, "{name}");
+        let after: Vec<i64> = orders.iter().map(|order| run.granted_fen(*order)).collect();
+        if number % 2 == 0 {
+            assert_eq!(before, after, "{name}");
+        }
+        recalled += before.iter().sum::<i64>() - after.iter().sum::<i64>();
+        check_trail(&run.exchange.entries);
+        let entries: Vec<Entry> = run
+            .exchange
+            .entries
+            .iter()
+            .map(|bytes| Entry::parse(bytes).unwrap())
+            .collect();
+        let scopes = entries.iter().flat_map(|entry| &entry.scopes);
+        let scopes: BTreeSet<&Scope> = scopes.map(|(scope, _)| scope).collect();
+        for scope in scopes {
+            let report = check_scope(&run.exchange.entries, scope);
+            assert_eq!(report.differences, [], "{name} {scope}");
+            assert_eq!(report.verdict, Verdict::Agree, "{name} {scope}");
+        }
+    }
+    println!("{cases} cases, {frozen} fen frozen, {recalled} fen denied");
+    assert!(cases > 40 && frozen > 0 && recalled > 0);
+}

@@ -169,11 +169,9 @@ impl Book {
             Some(_) | None => nothing.clone(),
         };
         let mut others = nothing.clone();
-        for (id, other) in &self.compromises {
-            if *id != case {
-                for (sum, fen) in others.iter_mut().zip(whole(other.claims.get(&place))) {
-                    *sum = sum.plus(fen)?;
-                }
+        for (_, other) in self.compromises.iter().filter(|(id, _)| **id != case) {
+            for (sum, fen) in others.iter_mut().zip(whole(other.claims.get(&place))) {
+                *sum = sum.plus(fen)?;
             }
         }
         Ok(RuledShare {

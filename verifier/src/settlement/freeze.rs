@@ -223,13 +223,8 @@ impl Money {
             let ruling = rulings.iter().find(|ruling| ruling.order == *order);
             let ruling =
                 ruling.ok_or_else(|| Inconsistency::new("state", "nothing is denied there"))?;
-            let state = self.order_mut(*order)?;
-            state.sums = state.disbelieve(&ruling.denied, claims_of(ruling))?;
-            for line in &ruling.denied.lines {
-                if let Some(receipt) = state.receipts.get_mut(place(*line)) {
-                    receipt.denied |= claims_of(ruling);
-                }
-            }
+            self.order_mut(*order)?
+                .deny(&ruling.denied, claims_of(ruling))?;
             for found in claims {
                 self.apply_claim(at, *order, found, &mut standing)?;
             }
@@ -396,6 +391,17 @@ impl Order {
             sums.not_proven_for |= claims;
         }
         Ok(sums)
+    }
+
+    /// Counts evidence no longer for some claims (a bit a claim).
+    fn deny(&mut self, doubt: &Doubt, claims: u8) -> Result<(), Overflow> {
+        self.sums = self.disbelieve(doubt, claims)?;
+        for line in &doubt.lines {
+            if let Some(receipt) = self.receipts.get_mut(place(*line)) {
+                receipt.denied |= claims;
+            }
+        }
+        Ok(())
     }
 
     /// Whether a case believes no acceptance for any claim of the order: it may be accepted anew.

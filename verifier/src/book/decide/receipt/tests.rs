@@ -1,6 +1,7 @@
 //! Each `receipt.*` code, provoked one past its limit; at the limit the receipt is accepted.
 
 mod compromise;
+mod recovery;
 
 use std::collections::BTreeMap;
 

@@ -118,7 +118,7 @@ fn log_key(db: &mut Db) -> Result<Option<VerifierKey>, publisher::Fault> {
     Ok(Some(VerifierKey::parse(&opened.log_vkey)?))
 }
 
-/// Deletes the partial tiles and bundles that nobody needs any more, or only says which they are. Says whether each could be.
+/// Deletes the partial tiles, bundles and parts of the history that nobody needs any more, or only says which they are. Says whether each could be.
 /// # Errors
 /// The database or the bucket cannot be read or written.
 pub fn collect(config: &Config, mode: Mode) -> Result<(String, bool), publisher::Fault> {
@@ -140,7 +140,7 @@ pub fn collect(config: &Config, mode: Mode) -> Result<(String, bool), publisher:
         );
     }
     let (deleted, kept) = (cleaned.deleted.len(), cleaned.kept);
-    let sentence = format!("{deleted} partial tiles and bundles {all}, {kept} still have a use");
+    let sentence = format!("{deleted} partial files {all}, {kept} still have a use");
     put(&mut text, &sentence);
     Ok((text, cleaned.wrong.is_empty()))
 }

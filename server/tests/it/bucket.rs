@@ -199,10 +199,7 @@ fn the_program_publishes_to_a_bucket_and_its_doctor_compares() {
     let output = quan(&["trail", "gc", "--dry-run"], &data, &database, &bucket);
     let said = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{said}");
-    assert!(
-        said.contains("0 partial tiles and bundles would be deleted"),
-        "{said}"
-    );
+    assert!(said.contains("0 partial files would be deleted"), "{said}");
 
     let contents = bucket.contents();
     let name = contents

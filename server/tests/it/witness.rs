@@ -15,14 +15,14 @@ use crate::support::process::{A_MOMENT, PATIENCE};
 use crate::support::{Database, Load, Server, folder, quan_verify, verifier_program};
 
 /// `quan-verify witness`, running.
-struct Neighbour {
+pub(crate) struct Neighbour {
     child: Child,
     /// Its line for policies.
-    line: String,
+    pub(crate) line: String,
 }
 
 impl Neighbour {
-    fn start(home: &Path, log: &str, listen: &str) -> Self {
+    pub(crate) fn start(home: &Path, log: &str, listen: &str) -> Self {
         fs::create_dir_all(home).unwrap();
         let policy = home.join("policy.txt");
         fs::write(&policy, format!("{log}\nquorum none\n")).unwrap();
@@ -45,7 +45,7 @@ impl Neighbour {
         self.line.trim_end().split_once("http://").unwrap().1
     }
 
-    fn kill(mut self) -> String {
+    pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
         self.address().to_owned()
@@ -68,14 +68,14 @@ fn get(server: &Server, path: &str) -> String {
 }
 
 /// The size of the published checkpoint, which satisfies the policy.
-fn published(server: &Server, policy: &Policy) -> u64 {
+pub(crate) fn published(server: &Server, policy: &Policy) -> u64 {
     let note = get(server, "/checkpoint");
     let verified = policy.check(&Note::parse(note.as_bytes()).unwrap());
     verified.unwrap().checkpoint().size().get()
 }
 
 #[track_caller]
-fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed() < PATIENCE, "never: {what}");
@@ -88,7 +88,7 @@ fn copy_all(from: &Path, to: &Path) {
     assert!(copied.unwrap().success());
 }
 
-fn entries(server: &Server) -> u64 {
+pub(crate) fn entries(server: &Server) -> u64 {
     let health: serde_json::Value = serde_json::from_str(&get(server, "/health")).unwrap();
     health["entries"].as_u64().unwrap()
 }

@@ -99,6 +99,17 @@ impl Bucket {
         self.state.objects.lock().unwrap().clone()
     }
 
+    /// Reads one object whenever asked, for as long as anybody wants to, past all failures.
+    pub(crate) fn watcher(&self, name: &'static str) -> impl Fn() -> Option<Vec<u8>> + use<> {
+        let state = Arc::clone(&self.state);
+        move || state.objects.lock().unwrap().get(name).cloned()
+    }
+
+    /// Removes an object behind everybody's back.
+    pub(crate) fn forget(&self, name: &str) {
+        self.state.objects.lock().unwrap().remove(name);
+    }
+
     /// Changes an object behind everybody's back.
     pub(crate) fn change(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         change(self.state.objects.lock().unwrap().get_mut(name).unwrap());

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
@@ -31,8 +31,8 @@ pub(crate) struct Load {
     moved: Condvar,
     heard: Mutex<Heard>,
     told: Condvar,
-    /// The published checkpoint, and every one that was seen in its place.
-    checkpoint: PathBuf,
+    /// Reads the published checkpoint; and every one that was seen.
+    checkpoint: Box<dyn Fn() -> Option<Vec<u8>> + Send + Sync>,
     seen: Mutex<BTreeSet<Vec<u8>>>,
     next: AtomicU64,
     done: AtomicBool,
@@ -52,6 +52,15 @@ struct Heard {
 impl Load {
     /// With the key that the first start has written.
     pub(crate) fn new(data: &Path) -> Self {
+        let checkpoint = data.join("trail/checkpoint");
+        Self::watching(data, move || fs::read(&checkpoint).ok())
+    }
+
+    /// The same of a trail that is published elsewhere.
+    pub(crate) fn watching(
+        data: &Path,
+        checkpoint: impl Fn() -> Option<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
         let token = fs::read_to_string(data.join("operator.key")).unwrap();
         Self {
             token: token.trim().to_owned(),
@@ -59,7 +68,7 @@ impl Load {
             moved: Condvar::new(),
             heard: Mutex::default(),
             told: Condvar::new(),
-            checkpoint: data.join("trail/checkpoint"),
+            checkpoint: Box::new(checkpoint),
             seen: Mutex::default(),
             next: AtomicU64::new(0),
             done: AtomicBool::new(false),
@@ -114,7 +123,7 @@ impl Load {
     /// Keeps every checkpoint that is published, as somebody does who copies them.
     fn watch_until_done(&self) {
         while !self.done.load(Ordering::SeqCst) {
-            if let Ok(note) = fs::read(&self.checkpoint) {
+            if let Some(note) = (self.checkpoint)() {
                 self.seen.lock().unwrap().insert(note);
             }
             thread::sleep(A_MOMENT);
@@ -185,6 +194,12 @@ impl Load {
 
     /// Every acknowledged entry is in the log where its client was told; none is there twice; the published trail agrees.
     pub(crate) fn look(self, database: &Database, data: &Path) {
+        let trail = Trail::read(&data.join("trail"));
+        self.look_at(trail, database, data);
+    }
+
+    /// The same of a trail that is published elsewhere.
+    pub(crate) fn look_at(self, mut trail: Trail, database: &Database, data: &Path) {
         let (entries, _) = replay::audit(&mut database.connect());
         let mut seqs = BTreeMap::new();
         for entry in &entries {
@@ -203,7 +218,6 @@ impl Load {
         }
         let policy = Policy::parse(&fs::read(data.join("policy.txt")).unwrap()).unwrap();
         are_prefixes(&self.seen.into_inner().unwrap(), &policy, &entries);
-        let mut trail = Trail::read(&data.join("trail"));
         let report = trail.audit(&policy);
         assert_eq!(report.verdict, Verdict::Agree, "{:?}", report.differences);
         assert_eq!(report.entries, entries.len() as u64);

@@ -53,9 +53,18 @@ impl Server {
         data: &Path,
         database: &Database,
     ) -> Self {
-        let mut command = serve(&[], data, database);
-        command.envs(settings.iter().map(|(name, value)| (*name, value)));
-        Self::spawn(command)
+        Self::spawn(within(settings, data, database))
+    }
+
+    /// Starts it in an environment as a supervisor does: again, where it ends before it serves.
+    pub(crate) fn start_again_in(
+        settings: &[(&'static str, String)],
+        data: &Path,
+        database: &Database,
+    ) -> Self {
+        let start = || Self::serving(within(settings, data, database));
+        let mut attempts = (0..20).map(|_| start());
+        attempts.find_map(Result::ok).unwrap()
     }
 
     /// Starts it by another program, which becomes it: what comes before its own name on the command line.
@@ -63,20 +72,29 @@ impl Server {
         Self::spawn(serve(before, data, database))
     }
 
-    fn spawn(mut command: Command) -> Self {
+    fn spawn(command: Command) -> Self {
+        let served = Self::serving(command);
+        served.unwrap_or_else(|said| panic!("it does not serve: {said:#?}"))
+    }
+
+    /// It serves, or what it said as it ended.
+    fn serving(mut command: Command) -> Result<Self, Arc<Log>> {
         let mut child = command.spawn().unwrap();
         let log = child.stderr.take().unwrap();
         let (tell, told) = mpsc::channel();
         let said = Arc::new(Log::default());
         let heard = Arc::clone(&said);
         thread::spawn(move || heard.listen(log, &tell));
-        let address = told.recv_timeout(PATIENCE);
-        let address = address.unwrap_or_else(|_| panic!("it does not serve: {said:#?}"));
-        Self {
+        let Ok(address) = told.recv_timeout(PATIENCE) else {
+            let _dead = child.kill();
+            let _waited = child.wait();
+            return Err(said);
+        };
+        Ok(Self {
             child,
             address,
             said,
-        }
+        })
     }
 
     /// Runs one that must refuse to serve, and returns what it said as it ended by itself.
@@ -154,6 +172,12 @@ impl Drop for Server {
         // A failed test leaves no server behind.
         let _dead = self.child.kill();
     }
+}
+
+fn within(settings: &[(&'static str, String)], data: &Path, database: &Database) -> Command {
+    let mut command = serve(&[], data, database);
+    command.envs(settings.iter().map(|(name, value)| (*name, value)));
+    command
 }
 
 fn serve(before: &[String], data: &Path, database: &Database) -> Command {

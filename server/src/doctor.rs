@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 use verifier::book::access::roles;
-use verifier::book::command::{Command, Kind, Role};
-use verifier::book::entry::Entry;
+use verifier::book::command::{Kind, Role};
 use verifier::programme::ProgrammeFile;
 use verifier::refusal::Refusal;
 use verifier::trail::key::VerifierKey;
@@ -73,14 +72,14 @@ pub fn report(config: &Config) -> Result<String, StoreFault> {
 /// The database or the bucket cannot be read.
 pub fn check(config: &Config) -> Result<(String, bool), publisher::Fault> {
     let mut db = Db::open(&config.database)?;
-    let Some(key) = log_key(&mut db)? else {
+    let Some(keys) = log_keys(&mut db)? else {
         return Ok((
             "nothing to compare: the exchange has not been opened\n".to_owned(),
             true,
         ));
     };
     let objects = Objects::beside(&config.objects)?;
-    let checked = publisher::check(&mut db, &objects, &key)?;
+    let checked = publisher::check(&mut db, &objects, &keys)?;
     let mut text = String::new();
     put(&mut text, &format!("objects    {}", config.objects));
     for finding in &checked.findings {
@@ -105,17 +104,14 @@ pub fn check(config: &Config) -> Result<(String, bool), publisher::Fault> {
     Ok((text, findings.is_empty()))
 }
 
-/// The log's key, as entry 0 settled it: no key file is opened.
-fn log_key(db: &mut Db) -> Result<Option<VerifierKey>, publisher::Fault> {
-    let wrong = |what: String| publisher::Fault::Store(StoreFault::Inconsistent(what));
-    let Some(bytes) = log::entry(db, 0)? else {
+/// The log's keys, as its entries settle them: no key file is opened.
+fn log_keys(db: &mut Db) -> Result<Option<Vec<VerifierKey>>, publisher::Fault> {
+    let Some(keys) = publisher::settled_keys(db)? else {
         return Ok(None);
     };
-    let entry = Entry::parse_own(&bytes).map_err(|refusal| wrong(refusal.to_string()))?;
-    let Command::OpenExchange(opened) = entry.asked else {
-        return Err(wrong("entry 0 opens no exchange".to_owned()));
-    };
-    Ok(Some(VerifierKey::parse(&opened.log_vkey)?))
+    let keys = keys.all().iter();
+    let keys: Result<_, _> = keys.map(|key| VerifierKey::parse(&key.vkey)).collect();
+    Ok(Some(keys?))
 }
 
 /// Deletes the partial tiles, bundles and parts of the history that nobody needs any more, or only says which they are. Says whether each could be.

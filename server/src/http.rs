@@ -275,6 +275,7 @@ pub const ROUTES: &[Route] = &[
     asks("/v1/recoveries", Kind::ReceiveRecovery, "Enter cash that came back"),
     asks("/v1/writeoffs", Kind::WriteOff, "Give up a debt"),
     asks("/v1/seals", Kind::SealBook, "State how many entries each scope has"),
+    asks("/v1/log-keys", Kind::RotateLogKey, "Put a new key of the log in the old one's place"),
     Route { method: Verb::Post, path: "/v1/quotes", summary: "Quote an order; nothing is written", does: Does::Quote },
     Route { method: Verb::Post, path: "/v1/api-keys", summary: "Make an API key", does: Does::MakeKey },
     Route { method: Verb::Post, path: "/v1/api-keys/remove", summary: "Remove an API key", does: Does::RemoveKey },

@@ -90,7 +90,8 @@ impl std::error::Error for Fault {
 
 /// All keys of one exchange.
 pub struct Keys {
-    /// Signs checkpoints, and nothing else.
+    folder: PathBuf,
+    /// Signs checkpoints, and nothing else. It is the first one; those that took over from it are found by [`log_key`].
     pub log: SigningKey,
     /// Signs delivery receipts for datasets that the exchange serves.
     pub delivery: SigningKey,
@@ -105,7 +106,13 @@ impl Keys {
     /// # Errors
     /// [`Fault`], naming the file and what to do.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
-        let [sealing, reply, delivery, log] = FILES.map(|name| folder.join(name));
+        let [sealing, reply, delivery, mut log] = FILES.map(|name| folder.join(name));
+        if !log.exists()
+            && let Some(later) = later_logs(folder)?.into_iter().next()
+        {
+            // The first key has had its time and was taken away.
+            log = later;
+        }
         let first_start = !log.exists();
         for path in [&sealing, &reply, &delivery, &log] {
             match (path.exists(), first_start) {
@@ -123,12 +130,84 @@ impl Keys {
         all_differ(&seeds)?;
         let [s, r, d, l] = &seeds;
         Ok(Self {
+            folder: folder.to_owned(),
             log: SigningKey::from_seed(l).ok_or(Fault::Damaged(log))?,
             delivery: SigningKey::from_seed(d).ok_or(Fault::Damaged(delivery))?,
             reply: Signer::from_seed(r),
             sealing: SealingKey::new(s).ok_or(Fault::Damaged(sealing))?,
         })
     }
+}
+
+impl Keys {
+    /// Where the key files lie.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+}
+
+/// The file of a key of the log that is not its first one: `log-<key id>.key`.
+#[must_use]
+pub fn log_file(folder: &Path, key: &VerifierKey) -> PathBuf {
+    folder.join(format!("log-{:08x}.key", u32::from_be_bytes(key.id())))
+}
+
+/// Finds the secret of a key of the log in a data folder: in its own file, or in the first one's.
+/// # Errors
+/// [`Fault`]: a file is there and cannot be used.
+pub fn log_key(folder: &Path, key: &VerifierKey) -> Result<Option<SigningKey>, Fault> {
+    for path in [log_file(folder, key), folder.join("log.key")] {
+        if !path.exists() {
+            continue;
+        }
+        let secret = SigningKey::from_seed(&seed(&path)?).ok_or(Fault::Damaged(path))?;
+        if secret.public() == key.public().to_bytes() {
+            return Ok(Some(secret));
+        }
+    }
+    Ok(None)
+}
+
+/// The secrets of the log that are not its first, each with its key under a name: made, and perhaps not used yet.
+/// # Errors
+/// [`Fault`]: a file is there and cannot be used.
+pub fn later_log_keys(folder: &Path, name: &KeyName) -> Result<Vec<VerifierKey>, Fault> {
+    let mut keys = Vec::new();
+    for path in later_logs(folder)? {
+        let secret = SigningKey::from_seed(&seed(&path)?);
+        let key = secret.and_then(|secret| secret.verifier_key(name).ok());
+        keys.push(key.ok_or(Fault::Damaged(path))?);
+    }
+    Ok(keys)
+}
+
+/// Makes a key of the log that is to take over under this name, and its file.
+/// # Errors
+/// [`Fault::File`], [`Fault::NoRandom`]
+pub fn make_log_key(folder: &Path, name: &KeyName) -> Result<VerifierKey, Fault> {
+    let seed = random::<32>()?;
+    let secret = SigningKey::from_seed(&seed);
+    let key = secret.and_then(|secret| secret.verifier_key(name).ok());
+    let key = key.ok_or(Fault::NoRandom)?;
+    let path = log_file(folder, &key);
+    write_secret(&path, &seed).map_err(|error| Fault::File(path, error))?;
+    Ok(key)
+}
+
+/// The files of keys of the log that are not its first, by their names.
+fn later_logs(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+    let fault = |error| Fault::File(folder.to_owned(), error);
+    let mut found = Vec::new();
+    for item in fs::read_dir(folder).map_err(fault)? {
+        let item = item.map_err(fault)?;
+        let name = item.file_name().to_string_lossy().into_owned();
+        if name.starts_with("log-") && name.ends_with(".key") {
+            found.push(item.path());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 fn all_differ(seeds: &[[u8; 32]; 4]) -> Result<(), Fault> {
@@ -226,13 +305,20 @@ impl SigningKey {
     /// # Errors
     /// `trail.note`; `trail.signature` if `key` is not this one's public half.
     pub fn sign_note(&self, key: &VerifierKey, text: String) -> Result<Note, Flaw> {
+        let line = self.sign_line(key, &text)?;
+        Note::new(text, vec![line])
+    }
+
+    /// The same, as one line of a note that others sign too.
+    /// # Errors
+    /// As [`Self::sign_note`].
+    pub fn sign_line(&self, key: &VerifierKey, text: &str) -> Result<SignatureLine, Flaw> {
         let payload = [key.id().as_slice(), &self.sign(text.as_bytes())].concat();
         let line = format!("— {} {}\n", key.name(), STANDARD.encode(payload));
-        let lines = SignatureLine::parse_all(&line)?;
-        for line in &lines {
-            key.verify(&text, line)?;
-        }
-        Note::new(text, lines)
+        let line = SignatureLine::parse_all(&line)?.pop();
+        let line = line.ok_or_else(|| Flaw::new(FlawKind::Note, "a line that is none"))?;
+        key.verify(text, &line)?;
+        Ok(line)
     }
 }
 

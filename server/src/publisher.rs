@@ -8,6 +8,7 @@ mod check;
 mod clean;
 mod cosigning;
 mod fault;
+mod signing;
 mod start;
 
 use std::sync::Arc;
@@ -27,6 +28,7 @@ use verifier::trail::{Flaw, FlawKind, Hash, TreeSize, tree};
 pub use check::{Checked, Finding, check};
 pub use clean::{Cleaned, Mode, clean};
 pub use fault::Fault;
+pub(crate) use signing::settled as settled_keys;
 
 use crate::cause::Whole;
 use crate::faults::Faults;
@@ -35,6 +37,7 @@ use crate::objects::{Objects, wait};
 use crate::store::heads::{self, Published, SignedHead};
 use crate::store::{Db, Store, StoreFault, log};
 use crate::witness::{Standing, Witnesses};
+use signing::Signing;
 
 /// The newest checkpoint's name in the bucket: the only object that is ever replaced.
 pub const CHECKPOINT: &str = "checkpoint";
@@ -47,7 +50,7 @@ pub struct Parts {
     pub store: Arc<Store>,
     /// The bucket of the trail: `checkpoint` and `tile/…` lie at its top.
     pub objects: Objects,
-    /// The keys; only the log key is used.
+    /// The keys; only those of the log are used.
     pub keys: Arc<Keys>,
     /// The log's origin, which is its key's name.
     pub origin: Origin,
@@ -69,7 +72,7 @@ pub enum Step {
 /// Publishes what is committed. Plain code on one thread; [`Publisher::run`] is its loop.
 pub struct Publisher {
     parts: Parts,
-    key: VerifierKey,
+    signing: Signing,
     /// Dropped after each fault: a lost connection is made anew.
     db: Option<Db>,
     /// Where the tiles stand. Dropped after each fault, made anew from the published size.
@@ -85,15 +88,17 @@ pub struct Publisher {
 impl Publisher {
     /// Compares the database with what the world has seen, before anything is written.
     /// # Errors
-    /// [`Fault::Ahead`], [`Fault::Fork`], [`Fault::Foreign`]: do not start. Others as they come.
+    /// [`Fault::Ahead`], [`Fault::Fork`], [`Fault::Foreign`], [`Fault::KeyMissing`]: do not start. Others as they come.
     pub fn open(parts: Parts) -> Result<Self, Fault> {
-        let key = parts.keys.log.verifier_key(&parts.origin)?;
+        let mut signing = Signing::new(Arc::clone(&parts.keys), &parts.origin)?;
         let mut db = parts.store.dedicated()?;
-        start::compare(&mut db, &parts.objects, &key)?;
-        let alone = Policy::parse(start::policy_text(&key).as_bytes())?;
+        let keys = signing::readable(&signing.keys(&mut db)?);
+        start::compare(&mut db, &parts.objects, &keys)?;
+        signing.is_able(&mut db)?;
+        let alone = Policy::parse(start::policy_text(&keys).as_bytes())?;
         Ok(Self {
             parts,
-            key,
+            signing,
             db: Some(db),
             growth: None,
             in_bucket: None,
@@ -103,10 +108,10 @@ impl Publisher {
         })
     }
 
-    /// The key to check this log with.
+    /// The key of the first start: until another one takes over, what to check this log with.
     #[must_use]
     pub const fn key(&self) -> &VerifierKey {
-        &self.key
+        self.signing.own()
     }
 
     /// How many entries the published checkpoint covers, as it grows.
@@ -119,10 +124,12 @@ impl Publisher {
     /// answer are compared with the database first (TRAIL D4).
     /// # Errors
     /// [`Fault::WitnessAhead`], [`Fault::WitnessFork`]: do not start. Others as they come.
-    pub fn witnessed_by(mut self, policy: Policy, again: Duration) -> Result<Self, Fault> {
-        self.witnesses = Witnesses::new(policy, again);
-        let shown = self.witnesses.shown(&self.key);
+    pub fn witnessed_by(mut self, mut policy: Policy, again: Duration) -> Result<Self, Fault> {
         let mut db = self.parts.store.dedicated()?;
+        let keys = signing::readable(&self.signing.keys(&mut db)?);
+        keys.iter().for_each(|key| policy.trust(key.clone()));
+        self.witnesses = Witnesses::new(policy, again);
+        let shown = self.witnesses.shown(&keys);
         start::compare_witnesses(&mut db, &shown)?;
         Ok(self)
     }
@@ -133,12 +140,14 @@ impl Publisher {
         self.witnesses.standings()
     }
 
-    /// Reads the policy file; where there is none, writes the one that trusts this log's key and asks for no witness (C2SP
+    /// Reads the policy file; where there is none, writes the one that trusts this log's keys and asks for no witness (C2SP
     /// tlog-policy).
     /// # Errors
-    /// [`Fault::Policy`] if one is there that does not name this key, [`Fault::File`].
+    /// [`Fault::Policy`] if one is there that names none of these keys, [`Fault::File`].
     pub fn write_policy(&self, file: &std::path::Path) -> Result<Policy, Fault> {
-        start::write_policy(file, &self.key)
+        let mut db = self.parts.store.dedicated()?;
+        let keys = self.signing.keys(&mut db)?;
+        start::write_policy(file, &signing::readable(&keys))
     }
 
     /// Signs and publishes the committed head, if it is not published yet.
@@ -210,7 +219,7 @@ impl Publisher {
         }
         self.grow(db, &mut growth, target)?;
         self.growth = Some(growth);
-        let note = self.sign(target)?;
+        let note = self.sign(db, target)?;
         let Some((note, cosigned_at)) = self.cosign(db, &note, target)? else {
             return Ok(Step::Waiting(target.size));
         };
@@ -313,13 +322,16 @@ impl Publisher {
         self.parts.faults.around("put", put)
     }
 
-    fn sign(&self, target: &SignedHead) -> Result<Note, Fault> {
+    /// Signs by every key that the entries under this head demand (TRAIL E8).
+    fn sign(&mut self, db: &mut Db, target: &SignedHead) -> Result<Note, Fault> {
         let size = TreeSize::new(target.size).unwrap_or(TreeSize::ZERO);
         let root = Hash::new(target.root);
-        let text = Checkpoint::new(self.key.name().clone(), size, root).to_string();
-        self.parts.faults.around("sign", || {
-            Ok(self.parts.keys.log.sign_note(&self.key, text)?)
-        })
+        let text = Checkpoint::new(self.parts.origin.clone(), size, root).to_string();
+        let signers = self.signing.signers(db, target.size)?;
+        // The witnesses' policy may be older than a key that has taken over since.
+        signers.iter().for_each(|key| self.witnesses.trust(key));
+        let Self { parts, signing, .. } = self;
+        parts.faults.around("sign", || signing.sign(&signers, &text))
     }
 
     /// Brings the bucket's copy to what the row says. The row may move meanwhile: another server publishes too.

@@ -34,7 +34,7 @@ use verifier::refusal::Code;
 use crate::cause::Whole;
 use crate::clock::Clock;
 use crate::faults::Faults;
-use crate::store::{Db, Store, log};
+use crate::store::{Db, Store, log, log_keys};
 use batch::{Answer, Batch};
 use fault::Stop;
 use loaded::{Loaded, Shelf};
@@ -240,7 +240,10 @@ impl Sequencer {
             // Append the entries, the tree's edge and the head. A crash leaves nothing: the transaction is open.
             let to = loaded.head();
             faults.around("append", || {
-                log::append(tx, &locked.head, &batch.new, &to).map_err(Stop::from)
+                log::append(tx, &locked.head, &batch.new, &to)?;
+                let mut turns = batch.turns.iter();
+                turns.try_for_each(|turn| log_keys::add(tx, turn))
+                    .map_err(Stop::from)
             })?;
 
             // DURABLE: the commit. A crash before it leaves nothing, one after it leaves all: the entries, and in them each

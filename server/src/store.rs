@@ -8,6 +8,7 @@ mod db;
 pub mod heads;
 pub mod history;
 pub mod log;
+pub mod log_keys;
 pub mod own;
 pub mod project;
 pub mod read;

@@ -182,8 +182,14 @@ impl Witnesses {
         self.told.subscribe()
     }
 
-    /// What each reachable witness shows of this log; what does not carry the log's own signature is nobody's word.
-    pub fn shown(&mut self, log: &VerifierKey) -> Vec<Shown> {
+    /// A key of the log has taken over since the policy was read.
+    pub fn trust(&mut self, key: &VerifierKey) {
+        self.policy.trust(key.clone());
+    }
+
+    /// What each reachable witness shows of this log; what does not carry a signature by one of the log's own keys is nobody's
+    /// word.
+    pub fn shown(&mut self, log: &[VerifierKey]) -> Vec<Shown> {
         let deadline = deadline();
         let mut shown = Vec::new();
         thread::scope(|scope| {
@@ -393,8 +399,8 @@ impl Peer {
         Ok(witness::read_answer(&self.key, request, head, &body)?)
     }
 
-    fn shown(&mut self, log: &VerifierKey, deadline: Instant) -> Option<Shown> {
-        let found = self.get(log.name(), deadline);
+    fn shown(&mut self, log: &[VerifierKey], deadline: Instant) -> Option<Shown> {
+        let found = self.get(log.last()?.name(), deadline);
         let checkpoint = match found.and_then(|body| signed_by(log, body.as_deref())) {
             Ok(found) => found?,
             Err(trouble) => {
@@ -449,18 +455,18 @@ fn read(response: &mut ureq::http::Response<ureq::Body>) -> Result<Vec<u8>, Trou
     Ok(body.read_to_vec()?)
 }
 
-/// Reads a checkpoint that carries this log's signature.
-fn signed_by(log: &VerifierKey, note: Option<&[u8]>) -> Result<Option<Checkpoint>, Trouble> {
-    let Some(note) = note else {
+/// Reads a checkpoint that carries a signature by one of this log's keys, which have one name.
+fn signed_by(log: &[VerifierKey], note: Option<&[u8]>) -> Result<Option<Checkpoint>, Trouble> {
+    let (Some(note), Some(newest)) = (note, log.last()) else {
         return Ok(None);
     };
     let note = Note::parse(note)?;
-    note.open([log])?;
+    note.open(log)?;
     let checkpoint = Checkpoint::parse(note.text())?;
-    if checkpoint.origin() == log.name() {
+    if checkpoint.origin() == newest.name() {
         return Ok(Some(checkpoint));
     }
-    let sentence = format!("it shows {} as {}", checkpoint.origin(), log.name());
+    let sentence = format!("it shows {} as {}", checkpoint.origin(), newest.name());
     Err(Flaw::new(FlawKind::Origin, sentence).into())
 }
 

@@ -9,6 +9,7 @@ pub mod promise;
 mod redacted;
 mod replay;
 mod scoped;
+mod signers;
 mod tree;
 
 use serde::Serialize;
@@ -25,6 +26,7 @@ pub use replay::Balance;
 use replay::Replay;
 pub use scoped::ScopeSeen;
 pub use scoped::UNSEALED_SECONDS;
+use signers::{Source, Stated};
 use tree::{Checked, TreeCheck};
 
 /// The name of the newest checkpoint in a trail (C2SP tlog-tiles).
@@ -124,6 +126,15 @@ pub struct Difference {
     pub expected: String,
     /// What the trail has.
     pub found: String,
+}
+
+impl Head {
+    /// The checkpoint itself, to be held against the log's keys.
+    fn stated(&self) -> Option<Stated> {
+        let (verified, note) = (self.verified.as_ref()?, self.note.clone()?);
+        let place = Place::File(CHECKPOINT.to_owned());
+        Some(Stated::new(place, verified, note, Source::Log))
+    }
 }
 
 impl Difference {
@@ -248,7 +259,7 @@ pub fn audit_with<F: Files>(
     let mut notes = notes(policy, &head);
     let replay = Replay::new(&head);
     let past = Past::new(policy, &head, &options.known, options.now);
-    let (checked, replay) = match head.tree {
+    let (mut checked, replay) = match head.tree {
         Some(tree) => check(
             (TreeCheck::new(files, tree, past)?, tree.0),
             replay,
@@ -262,7 +273,7 @@ pub fn audit_with<F: Files>(
     if options.depth == Depth::Trail {
         notes.push("no entry was decided again: --trail-only".into());
     }
-    let decided = replay.finish(&mut notes);
+    let decided = replay.finish(std::mem::take(&mut checked.stated), &mut notes);
     notes.extend(said_of_the_past(&checked, decided.bounded));
     differences.extend(in_order(checked.differences, decided.differences));
     let verdict = if !differences.is_empty() {
@@ -293,9 +304,9 @@ pub fn audit_with<F: Files>(
     })
 }
 
-/// Whether nothing that was seen before is gone.
+/// Whether nothing that was seen before is gone, and the log has signed with the keys that it has.
 fn keeps_its_past(differences: &[Difference]) -> bool {
-    let lost = [FlawKind::Rollback.as_str(), FlawKind::Fork.as_str()];
+    let lost = [FlawKind::Rollback, FlawKind::Fork, FlawKind::KeyRotated].map(FlawKind::as_str);
     differences
         .iter()
         .all(|difference| !lost.contains(&difference.code))

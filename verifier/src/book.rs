@@ -10,6 +10,7 @@ pub mod decide;
 pub mod entry;
 pub mod found;
 pub mod issuing;
+pub mod log_key;
 pub mod matter;
 pub mod ordering;
 pub mod quote;
@@ -32,6 +33,7 @@ use crate::settlement::Money;
 use crate::signature::Kid;
 use crate::time::{Timestamp, UtcOffset};
 use entry::Entry;
+use log_key::LogKeys;
 use scope::Scope;
 use state::batch::Batch;
 use state::case::Case;
@@ -113,6 +115,8 @@ pub struct Book {
     pub actors: BTreeMap<ActorId, Actor>,
     /// The keys, also the revoked ones.
     pub keys: BTreeMap<Kid, Key>,
+    /// The keys that sign the log's heads.
+    pub log_keys: LogKeys,
     /// What has been recorded.
     pub facts: Facts,
     /// The funds.

@@ -64,6 +64,8 @@ codes! {
     KeyProof = "key.proof",
     KeySuccession = "key.succession",
     KeyFreezing = "key.freezing",
+    LogKeyOther = "log-key.other",
+    LogKeyInvalid = "log-key.invalid",
     FactUnknown = "fact.unknown",
     FactInvalid = "fact.invalid",
     // Money.

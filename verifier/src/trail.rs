@@ -164,6 +164,8 @@ pub enum FlawKind {
     CosignatureFuture,
     /// A checkpoint that no witness has seen for long.
     Stale,
+    /// A checkpoint that lacks the signature of a key that the log had when it grew to this size.
+    KeyRotated,
 }
 
 impl FlawKind {
@@ -195,6 +197,7 @@ impl FlawKind {
         Self::WitnessRoot,
         Self::CosignatureFuture,
         Self::Stale,
+        Self::KeyRotated,
     ];
 
     /// The stable code.
@@ -227,6 +230,7 @@ impl FlawKind {
             Self::WitnessRoot => "trail.witness-root",
             Self::CosignatureFuture => "trail.cosignature-future",
             Self::Stale => "trail.stale",
+            Self::KeyRotated => "trail.key-rotated",
         }
     }
 }

@@ -232,6 +232,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::ExchangeOpened
         | Code::KeyTaken
         | Code::KeyFreezing
+        | Code::LogKeyOther
         | Code::FundTaken
         | Code::ProgrammeTaken
         | Code::ProgrammeClosed
@@ -255,6 +256,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::KeyWeak
         | Code::KeyProof
         | Code::KeySuccession
+        | Code::LogKeyInvalid
         | Code::FactInvalid
         | Code::FundFunder
         | Code::FundExhausted

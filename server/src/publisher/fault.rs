@@ -4,8 +4,10 @@ use std::fmt;
 use std::path::PathBuf;
 
 use verifier::trail::Flaw;
+use verifier::trail::key::VerifierKey;
 
 use crate::faults::Crash;
+use crate::keys;
 use crate::objects;
 use crate::store::StoreFault;
 
@@ -48,6 +50,10 @@ pub enum Fault {
     },
     /// The trail was signed by another key than `log.key`, or under another origin.
     Foreign(Flaw),
+    /// A key of the log that has to sign is not in the data folder; its file would be this one.
+    KeyMissing(VerifierKey, PathBuf),
+    /// A key file cannot be used.
+    Keys(keys::Fault),
     /// The policy file names other logs than this one.
     Policy(PathBuf),
     /// A file of the data folder cannot be read or written.
@@ -63,12 +69,15 @@ impl Fault {
         match self {
             Self::Store(fault) => !matches!(fault, StoreFault::Inconsistent(_)),
             Self::Objects(fault) => !matches!(fault, objects::Fault::Differs(_)),
+            // Another server publishes meanwhile, and the file is looked for again.
+            Self::KeyMissing(..) => true,
             Self::Trail(_)
             | Self::Ahead { .. }
             | Self::Fork { .. }
             | Self::WitnessAhead { .. }
             | Self::WitnessFork { .. }
             | Self::Foreign(_)
+            | Self::Keys(_)
             | Self::Policy(_)
             | Self::File(..)
             | Self::Crash(_) => false,
@@ -117,6 +126,13 @@ impl fmt::Display for Fault {
                 "the trail folder or database belongs to another log key or origin ({flaw}); restore log.key, or correct \
                  the setting `origin`"
             ),
+            Self::KeyMissing(key, path) => write!(
+                f,
+                "the log's key {key} has to sign and is not in this data folder; copy {} from where the key was rotated. \
+                 If it is lost everywhere, continue under a new origin (trail.continued)",
+                path.display()
+            ),
+            Self::Keys(fault) => fault.fmt(f),
             Self::Policy(path) => write!(
                 f,
                 "{} does not name this log and its key; add the line, or remove the file to have it written anew",
@@ -134,12 +150,14 @@ impl std::error::Error for Fault {
             Self::Store(fault) => fault.source(),
             Self::Objects(fault) => fault.source(),
             Self::File(_, fault) => Some(fault),
+            Self::Keys(fault) => fault.source(),
             Self::Trail(_)
             | Self::Ahead { .. }
             | Self::Fork { .. }
             | Self::WitnessAhead { .. }
             | Self::WitnessFork { .. }
             | Self::Foreign(_)
+            | Self::KeyMissing(..)
             | Self::Policy(_)
             | Self::Crash(_) => None,
         }

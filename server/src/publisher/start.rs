@@ -19,12 +19,16 @@ use crate::witness::Shown;
 /// replica that lags.
 ///
 /// Other servers publish meanwhile, so what follows is read first: the bucket, then the published row, then the head.
-pub(super) fn compare(db: &mut Db, objects: &Objects, key: &VerifierKey) -> Result<(), Fault> {
+pub(super) fn compare(
+    db: &mut Db,
+    objects: &Objects,
+    keys: &[VerifierKey],
+) -> Result<(), Fault> {
     let in_bucket = wait(objects.get(CHECKPOINT))?;
     let published = heads::published(db)?;
     let head = log::head(db)?;
     if let Some(published) = published {
-        signed_by(key, published.note.as_bytes())?;
+        signed_by(keys, published.note.as_bytes())?;
         if published.size > head.size {
             let what = format!("{} is published, {} committed", published.size, head.size);
             return Err(inconsistent(what));
@@ -33,7 +37,7 @@ pub(super) fn compare(db: &mut Db, objects: &Objects, key: &VerifierKey) -> Resu
     let Some(note) = in_bucket else {
         return Ok(());
     };
-    let checkpoint = signed_by(key, &note)?;
+    let checkpoint = signed_by(keys, &note)?;
     let size = checkpoint.size().get();
     if size > head.size {
         return Err(Fault::Ahead {
@@ -76,31 +80,32 @@ pub(super) fn compare_witnesses(db: &mut Db, shown: &[Shown]) -> Result<(), Faul
     Ok(())
 }
 
-/// Reads a checkpoint that must be by this log's key.
-fn signed_by(key: &VerifierKey, note: &[u8]) -> Result<Checkpoint, Fault> {
-    let policy = Policy::parse(policy_text(key).as_bytes())?;
+/// Reads a checkpoint that must be by one of this log's keys.
+fn signed_by(keys: &[VerifierKey], note: &[u8]) -> Result<Checkpoint, Fault> {
+    let policy = Policy::parse(policy_text(keys).as_bytes())?;
     let note = Note::parse(note).map_err(Fault::Foreign)?;
     let verified = policy.check(&note).map_err(Fault::Foreign)?;
     Ok(verified.checkpoint().clone())
 }
 
-pub(super) fn policy_text(key: &VerifierKey) -> String {
-    format!("log {key}\nquorum none\n")
+pub(super) fn policy_text(keys: &[VerifierKey]) -> String {
+    let logs: String = keys.iter().map(|key| format!("log {key}\n")).collect();
+    format!("{logs}quorum none\n")
 }
 
-pub(super) fn write_policy(file: &Path, key: &VerifierKey) -> Result<Policy, Fault> {
+pub(super) fn write_policy(file: &Path, keys: &[VerifierKey]) -> Result<Policy, Fault> {
     let fault = |error| Fault::File(file.to_owned(), error);
     match std::fs::read(file) {
         // The operator may have added witnesses: the file is theirs as long as it names this log.
         Ok(bytes) => {
             let policy = Policy::parse(&bytes).ok();
-            let names_us = |policy: &Policy| policy.logs().iter().any(|log| log.key == *key);
+            let names_us = |policy: &Policy| policy.logs().iter().any(|log| keys.contains(&log.key));
             policy
                 .filter(names_us)
                 .ok_or_else(|| Fault::Policy(file.to_owned()))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let (staged, text) = (file.with_extension("new"), policy_text(key));
+            let (staged, text) = (file.with_extension("new"), policy_text(keys));
             let mut out = File::create(&staged).map_err(fault)?;
             out.write_all(text.as_bytes()).map_err(fault)?;
             out.sync_all().map_err(fault)?;

@@ -16,6 +16,7 @@ use super::loaded::Loaded;
 use super::{Committed, Fault};
 use crate::clock::Clock;
 use crate::store::log::Locked;
+use crate::store::log_keys::Turn;
 
 /// A head that lies further in the future was written by a broken clock, or ours is: we do not write behind it.
 const FUTURE_MAX_SECONDS: i64 = 300;
@@ -42,6 +43,8 @@ pub(super) struct Batch<'a> {
     at: Timestamp,
     pub(super) answers: Vec<Answer>,
     pub(super) new: Vec<Vec<u8>>,
+    /// The new entries by which a key of the log takes over.
+    pub(super) turns: Vec<Turn>,
 }
 
 impl<'a> Batch<'a> {
@@ -65,6 +68,7 @@ impl<'a> Batch<'a> {
             at,
             answers: Vec::new(),
             new: Vec::new(),
+            turns: Vec::new(),
         })
     }
 
@@ -130,6 +134,7 @@ impl<'a> Batch<'a> {
         match catch_unwind(AssertUnwindSafe(|| loaded.append(&entry, &bytes))) {
             Ok(Ok(leaf_hash)) => {
                 self.new.push(bytes);
+                self.turns.extend(turn(&entry));
                 Ok(Answer::Appended(Box::new(Committed { entry, leaf_hash })))
             }
             Ok(Err(fault)) => Err(Stop::Poison {
@@ -142,6 +147,19 @@ impl<'a> Batch<'a> {
             }),
         }
     }
+}
+
+/// The key of the log that takes over by an entry.
+fn turn(entry: &Entry) -> Option<Turn> {
+    let Command::RotateLogKey(asked) = &entry.asked else {
+        return None;
+    };
+    let succession = entry.found.succession.as_ref()?;
+    Some(Turn {
+        seq: entry.seq,
+        vkey: asked.new.clone(),
+        until: succession.until,
+    })
 }
 
 /// Entry 0 is asked by the party and the actor that its own salt draws; every other request by who asks it.

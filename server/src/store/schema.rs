@@ -44,6 +44,14 @@ diesel::table! {
 }
 
 diesel::table! {
+    trail_keys (seq) {
+        seq -> BigInt,
+        vkey -> Text,
+        until -> BigInt,
+    }
+}
+
+diesel::table! {
     own_keys (hash) {
         hash -> Binary,
         role -> Text,

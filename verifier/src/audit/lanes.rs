@@ -11,6 +11,7 @@ use std::thread::{Scope, available_parallelism, scope};
 
 use super::past::Bound;
 use super::replay::Replay;
+use super::signers::Stated;
 use crate::book::entry::Entry;
 use crate::receipt;
 use crate::refusal::Refusal;
@@ -25,6 +26,8 @@ pub(super) struct Piece {
     pub(super) entries: Vec<Option<Vec<u8>>>,
     /// When they were written, by those who saw the log grow; ascending.
     pub(super) bounds: Vec<Bound>,
+    /// Checkpoints of the log up to the last entry.
+    pub(super) stated: Vec<Stated>,
 }
 
 /// A piece, read.
@@ -32,6 +35,7 @@ pub(super) struct Parsed {
     pub(super) first: u64,
     pub(super) entries: Vec<Option<Result<Entry, Refusal>>>,
     pub(super) bounds: Vec<Bound>,
+    pub(super) stated: Vec<Stated>,
 }
 
 /// The keys that the book has registered so far. A lane that does not know one yet leaves its signatures to the book.
@@ -113,5 +117,6 @@ fn parse(piece: Piece, keys: &Keys) -> Parsed {
         first: piece.first,
         entries,
         bounds: piece.bounds,
+        stated: piece.stated,
     }
 }

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
+use super::signers::{Source, Stated};
 use super::{CHECKPOINT, Difference, Files, Head, Known, Place};
 use crate::time::Timestamp;
 use crate::trail::cosignature::{FUTURE_SECONDS_MAX, is_future};
@@ -132,6 +133,8 @@ pub(super) struct Past<'p> {
     differences: Vec<Difference>,
     /// Sizes of the notes of the part being read that no witness of the policy has cosigned, and by whom they are.
     uncosigned: Vec<(u64, String)>,
+    /// Checkpoints whose signers the book has not judged yet.
+    stated: Vec<Stated>,
     /// Checkpoints that somebody has seen.
     pub(super) known_count: u64,
     /// Notes of the history.
@@ -159,6 +162,7 @@ impl<'p> Past<'p> {
             forks: Vec::new(),
             differences: Vec::new(),
             uncosigned: Vec::new(),
+            stated: head.stated().into_iter().collect(),
             known_count: 0,
             notes_count: 0,
             unmet_count: 0,
@@ -287,13 +291,16 @@ impl<'p> Past<'p> {
 
     /// Takes a checkpoint that somebody has seen.
     fn know(&mut self, at: Place, note: &[u8]) {
-        let verified = Note::parse(note).and_then(|note| self.policy.check_signed(&note));
+        let verified = Note::parse(note)
+            .and_then(|note| self.policy.check_signed(&note).map(|verified| (note, verified)));
         match verified {
-            Ok(verified) => {
+            Ok((note, verified)) => {
                 self.known_count += 1;
+                let stated = Stated::new(at.clone(), &verified, note, Source::Elsewhere);
                 let seen = Seen::new(at, &verified, self.policy);
                 if let Some(seen) = self.fitting(seen, &verified) {
                     self.known.push_back(seen);
+                    self.stated.push(stated);
                 }
             }
             Err(flaw) => self.flawed(at, &flaw),
@@ -409,7 +416,19 @@ impl<'p> Past<'p> {
         self.last_size = seen.size;
         if let Some(seen) = self.fitting(seen, &verified) {
             self.ahead.push_back(seen);
+            let stated = Stated::new(at.clone(), &verified, note.clone(), Source::Log);
+            self.stated.push(stated);
         }
+    }
+
+    /// The checkpoints of at most so many entries that were read since the last time, in the order of their sizes.
+    pub(super) fn take_stated(&mut self, size: u64) -> Vec<Stated> {
+        let (mut taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut self.stated)
+            .into_iter()
+            .partition(|stated| stated.size() <= size);
+        self.stated = left;
+        taken.sort_by_key(Stated::size);
+        taken
     }
 
     /// Whether a checkpoint of this size was seen.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::lanes::Parsed;
 use super::past::Bound;
 use super::scoped::{ScopeSeen, Seen};
+use super::signers::{LastEntry, Stated};
 use super::{Difference, Head, Place};
 use crate::book::Book;
 use crate::book::command::Command;
@@ -47,6 +48,10 @@ pub(super) struct Replay {
     keys: Vec<String>,
     /// What is seen, where entries are withheld.
     seen: Option<Seen>,
+    /// What is known of the last entry that was passed, and how many were.
+    last: (LastEntry, u64),
+    /// Whether entry 0 names no key of the policy: then nothing more is said of who signs.
+    is_keyless: bool,
 }
 
 /// What the decisions come to.
@@ -76,6 +81,8 @@ impl Replay {
             origin: head.origin.clone(),
             keys: head.keys.clone(),
             seen: None,
+            last: (LastEntry::At(None), 0),
+            is_keyless: false,
         }
     }
 
@@ -96,7 +103,11 @@ impl Replay {
     pub(super) fn piece(&mut self, piece: Parsed) {
         let mut differences = std::mem::take(&mut self.differences);
         let mut bounds = piece.bounds.iter().peekable();
+        let mut stated = piece.stated.into_iter().peekable();
         for (seq, entry) in (piece.first..).zip(piece.entries) {
+            while let Some(passed) = stated.next_if(|stated| stated.size() <= seq) {
+                differences.extend(self.judge(&passed));
+            }
             while bounds.next_if(|bound| bound.until <= seq).is_some() {}
             let mut report = |code, expected: String, found: String| {
                 let at = Place::Entry(seq);
@@ -111,6 +122,7 @@ impl Replay {
                 Some(Ok(entry)) => {
                     self.bound(bounds.peek().copied(), &entry, &mut report);
                     self.entry(seq, &entry, &mut report);
+                    self.last.0 = LastEntry::At(self.book.last_at);
                 }
                 Some(Err(refusal)) => {
                     let expected = "the one spelling of an entry".to_owned();
@@ -122,12 +134,26 @@ impl Replay {
                     self.skip(seq);
                 }
             }
+            self.last.1 = seq.saturating_add(1);
+        }
+        for passed in stated {
+            differences.extend(self.judge(&passed));
         }
         self.differences = differences;
     }
 
+    /// Holds who has signed a checkpoint against the keys that the log had then; nobody can where the state is unknown.
+    fn judge(&self, stated: &Stated) -> Option<Difference> {
+        let (last, passed) = self.last;
+        let known = self.lost_at.is_none() && !self.is_keyless && stated.size() <= passed;
+        known
+            .then(|| stated.judge(&self.book.log_keys, last))
+            .flatten()
+    }
+
     /// Passes over an entry that is not there: nothing after it can be decided.
     fn skip(&mut self, seq: u64) {
+        self.last.0 = LastEntry::Withheld;
         if self.seen.is_none() {
             self.lost_at.get_or_insert(seq);
         }
@@ -168,6 +194,7 @@ impl Replay {
                 report("entry.origin", origin.clone(), asked.origin.clone());
             }
             if !self.keys.contains(&asked.log_vkey) {
+                self.is_keyless = true;
                 report(
                     "entry.log-key",
                     self.keys.join(" or "),
@@ -209,7 +236,11 @@ impl Replay {
     }
 
     /// What all decisions come to.
-    pub(super) fn finish(mut self, notes: &mut Vec<String>) -> Decided {
+    pub(super) fn finish(mut self, stated: Vec<Stated>, notes: &mut Vec<String>) -> Decided {
+        for stated in stated {
+            let difference = self.judge(&stated);
+            self.differences.extend(difference);
+        }
         if let Some(seq) = self.lost_at {
             notes.push(format!(
                 "entries from {seq} on were not decided again: the state before them is unknown"

@@ -6,6 +6,7 @@ use std::convert::Infallible;
 use super::lanes::Piece;
 use super::past::{Bound, Past};
 use super::redacted::Redacted;
+use super::signers::Stated;
 use super::{CHECKPOINT, Difference, Files, Place, root_differs};
 use crate::book::redacted::RedactedPath;
 use crate::trail::bundle::{self, BUNDLE_BYTES_MAX, BundlePath};
@@ -44,6 +45,8 @@ pub(super) struct Checked {
     pub(super) unmet: u64,
     /// Whether the files make the signed root.
     pub(super) is_signed: bool,
+    /// Checkpoints that no piece has taken along.
+    pub(super) stated: Vec<Stated>,
 }
 
 /// The entries of one bundle and their leaf hashes.
@@ -104,12 +107,15 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             self.bundle = path.number();
             let entries = self.bundle(path)?;
             let first = path.first();
-            let bounds = self.look_ahead(first.saturating_add(path.width().into()))?;
+            let end = first.saturating_add(path.width().into());
+            let bounds = self.look_ahead(end)?;
+            let stated = self.past.take_stated(end);
             let Some(leaves) = self.leaves(path, entries.as_ref())? else {
                 send(Piece {
                     first,
                     entries: vec![None],
                     bounds,
+                    stated,
                 });
                 self.give_up(path);
                 return Ok(self.checked((count, withheld)));
@@ -140,6 +146,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 first,
                 entries,
                 bounds,
+                stated,
             });
             self.files.progress(count, self.size.get());
         }
@@ -147,7 +154,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         Ok(self.checked((count, withheld)))
     }
 
-    fn checked(self, (entries, withheld): (u64, u64)) -> Checked {
+    fn checked(mut self, (entries, withheld): (u64, u64)) -> Checked {
         Checked {
             entries,
             withheld,
@@ -155,6 +162,7 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             seen: (self.past.known_count, self.past.notes_count),
             unmet: self.past.unmet_count,
             is_signed: self.growth.size() == self.size && self.growth.root() == self.root,
+            stated: self.past.take_stated(u64::MAX),
         }
     }
 

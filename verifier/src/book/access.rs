@@ -20,7 +20,8 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RegisterActor
         | K::RemoveActor
         | K::RegisterKey
-        | K::RevokeKey => &[Exchange],
+        | K::RevokeKey
+        | K::RotateLogKey => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         // What time alone does; the exchange's timers ask it.
         K::ExpireVoucher | K::ExpireOrder | K::SealRefusals | K::SealBook => &[Exchange],

@@ -97,6 +97,7 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
             to: asked.to,
         }),
         Command::SealBook(_) => seal(book, entry)?,
+        Command::RotateLogKey(asked) => party::rotate_log_key(book, entry, asked)?,
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ macro_rules! payload {
     )*};
 }
 
+mod log_key;
 mod order;
 mod party;
 mod payout;
@@ -20,6 +21,7 @@ mod programme;
 mod refusals;
 mod supply;
 
+pub use log_key::*;
 pub use order::*;
 pub use party::*;
 pub use payout::*;
@@ -225,6 +227,7 @@ commands! {
     RecordEvidence(RecordEvidence) = "evidence.recorded",
     SealRefusals(SealRefusals) = "refusals.sealed",
     SealBook(SealBook) = "book.sealed",
+    RotateLogKey(RotateLogKey) = "log_key.rotated",
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(in crate::book) mod evidence;
 mod fact;
 mod fund;
 mod key;
+mod log_key;
 pub(in crate::book) mod order;
 mod party;
 mod payout;
@@ -160,6 +161,7 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::RecordEvidence(asked) => evidence::record(&case, asked),
         Command::SealRefusals(asked) => refusals::seal(&case, asked),
         Command::SealBook(asked) => seal::seal(&case, asked),
+        Command::RotateLogKey(asked) => log_key::rotate(&case, asked),
     }?;
     case.entry(decision)
 }

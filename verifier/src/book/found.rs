@@ -20,6 +20,7 @@ use crate::settlement::period::PeriodClosed;
 use crate::settlement::place::Placed;
 use crate::settlement::statement::Stated;
 use crate::settlement::voucher::{Ended, Issued};
+use crate::time::Timestamp;
 
 /// A data order whose use a receipt proves, stated anew in the same entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +41,16 @@ pub struct Sealed {
     /// The last scope of this entry, where others are behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<Scope>,
+}
+
+/// When one key of the log takes over from another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Succession {
+    /// The size of the first head that the new key signs: the one whose last entry says so.
+    pub from: u64,
+    /// Heads whose last entry is of before this time are signed by the old key too.
+    pub until: Timestamp,
 }
 
 macro_rules! found {
@@ -120,4 +131,6 @@ found! {
     frozen: Frozen,
     /// What a case decided of it.
     ruled: Ruled,
+    /// When a key of the log takes over.
+    succession: Succession,
 }

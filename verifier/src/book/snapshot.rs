@@ -166,6 +166,7 @@ macro_rules! members {
             parties,
             actors,
             keys,
+            log_keys,
             facts,
             funds,
             lists,

@@ -54,6 +54,7 @@ pub struct Policy {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedCheckpoint {
     checkpoint: Checkpoint,
+    signers: Vec<VerifierKey>,
     cosignatures: Vec<Cosigned>,
     quorum_time: Option<u64>,
 }
@@ -80,6 +81,12 @@ impl VerifiedCheckpoint {
     #[must_use]
     pub const fn checkpoint(&self) -> &Checkpoint {
         &self.checkpoint
+    }
+
+    /// The keys of the log that have signed it, of those that the policy names.
+    #[must_use]
+    pub fn signers(&self) -> &[VerifierKey] {
+        &self.signers
     }
 
     /// The good cosignatures by witnesses of the policy, in the note's order.
@@ -144,6 +151,13 @@ impl Policy {
         &self.logs
     }
 
+    /// Trusts one more key of a log: what the log itself says of its keys is known to whoever writes it.
+    pub fn trust(&mut self, key: VerifierKey) {
+        if !self.logs.iter().any(|log| log.key == key) {
+            self.logs.push(Log { key, url: None });
+        }
+    }
+
     /// The witnesses, in the file's order.
     #[must_use]
     pub fn witnesses(&self) -> &[Witness] {
@@ -182,10 +196,10 @@ impl Policy {
         }
         let logs = self.logs.iter().map(|log| &log.key);
         let verified = note.open(logs.chain(self.witnesses.iter().map(|witness| &witness.key)))?;
-        if !verified
-            .iter()
-            .any(|by| by.time.is_none() && by.key.name() == origin)
-        {
+        let by_log = verified.iter().filter(|by| by.time.is_none());
+        let by_log = by_log.filter(|by| by.key.name() == origin);
+        let signers: Vec<_> = by_log.map(|by| by.key.clone()).collect();
+        if signers.is_empty() {
             let sentence = format!("no key of the log {origin} has signed");
             return Err(Flaw::new(FlawKind::Signature, sentence));
         }
@@ -203,6 +217,7 @@ impl Policy {
         let quorum_time = self.quorum_time(&cosignatures).ok().flatten();
         Ok(VerifiedCheckpoint {
             checkpoint,
+            signers,
             cosignatures,
             quorum_time,
         })

@@ -234,6 +234,14 @@ fn others() -> Vec<(Kind, Kind, Value)> {
                 "counts": [["receipt.rate", 1]], "root": asked(Kind::AdmitParty, "name"),
             }),
         ),
+        (
+            Kind::RotateLogKey,
+            admit,
+            json!({
+                "old": asked(Kind::OpenExchange, "log_vkey"), "new": asked(Kind::OpenExchange, "log_vkey"), "overlap_seconds": 60,
+                "signatures": "— a AAAAAAA=\n— b AAAAAAA=\n",
+            }),
+        ),
         (Kind::ReceiveRecovery, Kind::InstructPayout, money),
         (Kind::WriteOff, Kind::InstructPayout, written_off),
     ]

@@ -3,9 +3,10 @@
 use crate::book::apply::written;
 use crate::book::command::{
     AdmitParty, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor, Role,
-    SuspendParty, UpdateParty,
+    RotateLogKey, SuspendParty, UpdateParty,
 };
 use crate::book::entry::Entry;
+use crate::book::log_key::LogKeys;
 use crate::book::state::fact::Recorded;
 use crate::book::state::key::Key;
 use crate::book::state::party::{Actor, Party};
@@ -34,6 +35,7 @@ pub(super) fn open_exchange(
         by_case: None,
     };
     book.keys.insert(delivery_kid, key);
+    book.log_keys = LogKeys::first(asked.log_vkey.clone());
     book.exchange = Some(Exchange {
         origin: asked.origin.clone(),
         party,
@@ -62,6 +64,20 @@ pub(super) fn open_exchange(
             removed: false,
         },
     );
+    Ok(())
+}
+
+pub(super) fn rotate_log_key(
+    book: &mut Book,
+    entry: &Entry,
+    asked: &RotateLogKey,
+) -> Result<(), Inconsistency> {
+    let succession = written(entry, entry.found.succession.as_ref(), "succession")?;
+    if succession.from != entry.seq.saturating_add(1) {
+        return Err(entry.contradicts(&"a key takes over with the head that states it"));
+    }
+    let turn = (succession.from, succession.until);
+    book.log_keys.succeed(asked.new.clone(), turn);
     Ok(())
 }
 

@@ -1,0 +1,1 @@
+DROP TABLE trail_keys;

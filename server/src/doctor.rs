@@ -6,8 +6,10 @@ use verifier::book::command::{Kind, Role};
 use verifier::programme::ProgrammeFile;
 use verifier::refusal::Refusal;
 use verifier::trail::key::VerifierKey;
+use verifier::trail::policy::Policy;
 
 use crate::config::Config;
+use crate::keys;
 use crate::objects::Objects;
 use crate::publisher::{self, Checked, Mode};
 use crate::store::{Db, StoreFault, heads, log};
@@ -64,6 +66,48 @@ pub fn report(config: &Config) -> Result<String, StoreFault> {
         &format!("database's clock  {}", log::now(&mut db)?),
     );
     Ok(text)
+}
+
+/// Says which keys the log has, from when and until when, and what is missing of them here: a file that has to sign, a line of the
+/// policy. Says whether nothing is.
+/// # Errors
+/// The database cannot be read.
+pub fn keys(config: &Config) -> Result<(String, bool), publisher::Fault> {
+    let mut db = Db::open(&config.database)?;
+    let (mut text, mut whole) = (String::new(), true);
+    let Some(keys) = publisher::settled_keys(&mut db)? else {
+        return Ok((text, whole));
+    };
+    let head = log::head(&mut db)?;
+    let policy = std::fs::read(config.data.join("policy.txt")).unwrap_or_default();
+    let policy = Policy::parse(&policy).ok();
+    let signing: Vec<_> = keys.of_head(head.size, Some(head.at)).collect();
+    for key in keys.all() {
+        let end = key.end.map_or(String::new(), |(_, until)| {
+            format!(", the last until {until}")
+        });
+        put(
+            &mut text,
+            &format!("log key    {} from head {}{end}", key.vkey, key.from),
+        );
+        let vkey = VerifierKey::parse(&key.vkey)?;
+        let is_named = |policy: &Policy| policy.logs().iter().any(|log| log.key == vkey);
+        if policy.as_ref().is_some_and(|policy| !is_named(policy)) {
+            let line = format!(
+                "ADD        the line `log {vkey}` to policy.txt, and give it to whoever has a copy"
+            );
+            put(&mut text, &line);
+        }
+        if signing.contains(&key) && keys::log_key(&config.data, &vkey)?.is_none() {
+            whole = false;
+            let file = keys::log_file(&config.data, &vkey);
+            put(
+                &mut text,
+                &format!("MISSING    {}: it has to sign", file.display()),
+            );
+        }
+    }
+    Ok((text, whole))
 }
 
 /// Compares the store with itself and with the bucket: everything is made again from the entries, and nothing is written. Says

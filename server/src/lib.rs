@@ -15,6 +15,7 @@ pub mod objects;
 pub mod projector;
 pub mod publisher;
 pub mod refusals;
+pub mod rotation;
 pub mod sequencer;
 pub mod serve;
 pub mod store;

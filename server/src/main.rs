@@ -14,7 +14,7 @@ use server::faults::Faults;
 use server::projector::Projector;
 use server::publisher::Mode;
 use server::store::Store;
-use server::{demo, doctor, meter, serve};
+use server::{demo, doctor, meter, rotation, serve};
 
 /// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
 #[derive(Debug, Parser)]
@@ -42,6 +42,9 @@ enum Action {
     /// Works on the published trail.
     #[command(subcommand)]
     Trail(Trail),
+    /// Works on the exchange's own keys.
+    #[command(subcommand)]
+    Key(Key),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +77,24 @@ enum Trail {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum Key {
+    /// Makes a new key for the log and lets it take over while the exchange serves; run again, it goes on where it was.
+    RotateLog {
+        /// For so many hours both keys sign every checkpoint; 0 for a key that somebody else may hold: it ends at once.
+        #[arg(long, default_value_t = 720, value_name = "H", value_parser = clap::value_parser!(u32).range(0..=8_784))]
+        overlap_hours: u32,
+        /// Where the exchange answers [default: http:// and where it listens]
+        #[arg(long, value_name = "URL")]
+        server: Option<String>,
+        /// Only makes the key file and the policy's line, to be copied to other servers first.
+        #[arg(long)]
+        prepare: bool,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
 #[derive(Debug, Args)]
 struct Doctor {
     /// Prints which role may ask which command.
@@ -96,6 +117,19 @@ fn main() -> ExitCode {
         }
         Action::Doctor(Doctor { settings, .. }) => return report(settings),
         Action::Trail(Trail::Gc { dry_run, settings }) => return collect(settings, dry_run),
+        Action::Key(Key::RotateLog {
+            overlap_hours,
+            server,
+            prepare,
+            settings,
+        }) => rotate_log(
+            settings,
+            &rotation::Plan {
+                overlap_seconds: overlap_hours.saturating_mul(3_600),
+                server,
+                prepare,
+            },
+        ),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -121,7 +155,12 @@ fn report(settings: Settings) -> ExitCode {
     compared(|| {
         let config = settle(settings)?;
         say(&doctor::report(&config)?);
-        Ok(doctor::check(&config)?)
+        let (keys, are_whole) = doctor::keys(&config)?;
+        if !keys.is_empty() {
+            say(&keys);
+        }
+        let (compared, agrees) = doctor::check(&config)?;
+        Ok((compared, agrees && are_whole))
     })
 }
 
@@ -148,6 +187,11 @@ fn rebuild(settings: Settings) -> Done {
     let store = Store::open(config.database)?;
     let entries = Projector::open(Arc::new(store))?.rebuild()?;
     say(&format!("made again from {entries} entries"));
+    Ok(())
+}
+
+fn rotate_log(settings: Settings, plan: &rotation::Plan) -> Done {
+    say(&rotation::rotate(&settle(settings)?, plan)?);
     Ok(())
 }
 

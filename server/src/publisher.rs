@@ -331,7 +331,9 @@ impl Publisher {
         // The witnesses' policy may be older than a key that has taken over since.
         signers.iter().for_each(|key| self.witnesses.trust(key));
         let Self { parts, signing, .. } = self;
-        parts.faults.around("sign", || signing.sign(&signers, &text))
+        parts
+            .faults
+            .around("sign", || signing.sign(&signers, &text))
     }
 
     /// Brings the bucket's copy to what the row says. The row may move meanwhile: another server publishes too.

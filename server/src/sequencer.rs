@@ -242,7 +242,8 @@ impl Sequencer {
             faults.around("append", || {
                 log::append(tx, &locked.head, &batch.new, &to)?;
                 let mut turns = batch.turns.iter();
-                turns.try_for_each(|turn| log_keys::add(tx, turn))
+                turns
+                    .try_for_each(|turn| log_keys::add(tx, turn))
                     .map_err(Stop::from)
             })?;
 

@@ -51,11 +51,7 @@ pub struct Checked {
 /// Makes everything again and compares. It reads the whole log and the whole bucket.
 /// # Errors
 /// [`Fault`] where something cannot be read; what differs is a [`Finding`].
-pub fn check(
-    db: &mut Db,
-    objects: &Objects,
-    keys: &[VerifierKey],
-) -> Result<Checked, Fault> {
+pub fn check(db: &mut Db, objects: &Objects, keys: &[VerifierKey]) -> Result<Checked, Fault> {
     let mut check = Check::new(db, objects)?;
     match start::compare(db, objects, keys) {
         Ok(()) => {}

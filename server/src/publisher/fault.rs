@@ -170,6 +170,12 @@ impl From<StoreFault> for Fault {
     }
 }
 
+impl From<keys::Fault> for Fault {
+    fn from(fault: keys::Fault) -> Self {
+        Self::Keys(fault)
+    }
+}
+
 impl From<objects::Fault> for Fault {
     fn from(fault: objects::Fault) -> Self {
         Self::Objects(fault)

@@ -128,7 +128,10 @@ fn first(db: &mut Db) -> Result<Option<String>, Fault> {
     };
     match entry.asked {
         Command::OpenExchange(opened) => Ok(Some(opened.log_vkey)),
-        #[expect(clippy::wildcard_enum_match_arm, reason = "nothing else opens an exchange")]
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "nothing else opens an exchange"
+        )]
         _ => Err(inconsistent("entry 0 opens no exchange".to_owned())),
     }
 }

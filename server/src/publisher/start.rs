@@ -19,11 +19,7 @@ use crate::witness::Shown;
 /// replica that lags.
 ///
 /// Other servers publish meanwhile, so what follows is read first: the bucket, then the published row, then the head.
-pub(super) fn compare(
-    db: &mut Db,
-    objects: &Objects,
-    keys: &[VerifierKey],
-) -> Result<(), Fault> {
+pub(super) fn compare(db: &mut Db, objects: &Objects, keys: &[VerifierKey]) -> Result<(), Fault> {
     let in_bucket = wait(objects.get(CHECKPOINT))?;
     let published = heads::published(db)?;
     let head = log::head(db)?;
@@ -99,7 +95,8 @@ pub(super) fn write_policy(file: &Path, keys: &[VerifierKey]) -> Result<Policy, 
         // The operator may have added witnesses: the file is theirs as long as it names this log.
         Ok(bytes) => {
             let policy = Policy::parse(&bytes).ok();
-            let names_us = |policy: &Policy| policy.logs().iter().any(|log| keys.contains(&log.key));
+            let names_us =
+                |policy: &Policy| policy.logs().iter().any(|log| keys.contains(&log.key));
             policy
                 .filter(names_us)
                 .ok_or_else(|| Fault::Policy(file.to_owned()))

@@ -3,7 +3,7 @@
 
 use server::clock::Clock;
 use server::faults::Faults;
-use server::keys::Keys;
+use server::keys::{self, Keys};
 use server::objects::Objects;
 use server::publisher::{self, CHECKPOINT, Parts, Publisher, Step};
 use server::sequencer::{self, Sequencer};
@@ -13,6 +13,10 @@ use std::fs;
 use std::sync::Arc;
 use tempfile::TempDir;
 use verifier::audit::Depth;
+use verifier::book::command::{AdmitParty, Command, Role, RotateLogKey};
+use verifier::book::decide::Request;
+use verifier::book::log_key::rotation_text;
+use verifier::id::Sha256Hash;
 use verifier::trail::key::Origin;
 use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
@@ -80,7 +84,7 @@ impl World {
         sequencer.open(opening)?;
         self.client.learn(story::opened(&self.database()));
         self.publish(&mut publisher)?;
-        while let Some(batch) = self.client.batch(self.from) {
+        while let Some(batch) = self.batch() {
             self.clock.advance(STEP_SECONDS);
             let (keys, requests): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
             let outcomes = sequencer.step(&requests)?;
@@ -89,6 +93,47 @@ impl World {
             self.publish(&mut publisher)?;
         }
         Ok(())
+    }
+
+    /// The client's story, and behind it a rotation of the log's key with an entry in its overlap and one after it.
+    fn batch(&self) -> Option<Vec<(&'static str, Request)>> {
+        const STORY: usize = 5;
+        let admit = AdmitParty {
+            roles: vec![Role::Buyer],
+            name: Sha256Hash::of(b"late"),
+            uscc: None,
+        };
+        let (key, command) = match self.from.checked_sub(STORY) {
+            None => return self.client.batch(self.from),
+            Some(0) => ("rotation", Command::RotateLogKey(self.rotation())),
+            Some(1) => ("in the overlap", Command::AdmitParty(admit)),
+            Some(2) => ("after it", Command::AdmitParty(admit)),
+            Some(_) => return None,
+        };
+        Some(vec![self.client.exchange(key, command)])
+    }
+
+    /// As `quan key rotate-log` makes it: the key file, the policy's line, the command.
+    fn rotation(&self) -> RotateLogKey {
+        let overlap_seconds = u32::try_from(2 * STEP_SECONDS).unwrap();
+        let (folder, name) = (self.folder.path(), Origin::parse("localhost/quan").unwrap());
+        let old = Keys::open(folder).unwrap().log.verifier_key(&name).unwrap();
+        let made = keys::later_log_keys(folder, &name).unwrap().pop();
+        let new = made.unwrap_or_else(|| keys::make_log_key(folder, &name).unwrap());
+        let policy = format!("log {old}\nlog {new}\nquorum none\n");
+        fs::write(folder.join("policy.txt"), policy).unwrap();
+        let [before, after] = [&old, &new].map(ToString::to_string);
+        let text = rotation_text(&before, &after, overlap_seconds);
+        let lines = [&old, &new].map(|key| {
+            let secret = keys::log_key(folder, key).unwrap().unwrap();
+            secret.sign_line(key, &text).unwrap().to_string()
+        });
+        RotateLogKey {
+            old: before,
+            new: after,
+            overlap_seconds,
+            signatures: lines.concat(),
+        }
     }
 
     fn publisher(&self, store: &Arc<Store>, faults: &Faults) -> Result<Publisher, Ended> {
@@ -184,7 +229,7 @@ fn a_death_at_any_point_loses_nothing_and_repeats_nothing() {
     let (counting, mut world) = (Faults::counting(), World::new());
     world.live(&counting).unwrap();
     let (points, entries) = (counting.passed(), world.check());
-    assert_eq!(entries, 9);
+    assert_eq!(entries, 12);
     assert!((80..300).contains(&points), "{points} points");
     for point in 0..points {
         let (faults, mut world) = (Faults::stop_at(point), World::new());

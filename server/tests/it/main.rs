@@ -26,6 +26,7 @@ mod receipts;
 mod refusals;
 mod replies;
 mod restore;
+mod rotation;
 mod scoped;
 mod sequencer;
 mod snapshot;

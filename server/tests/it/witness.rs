@@ -59,7 +59,7 @@ impl Drop for Neighbour {
     }
 }
 
-fn get(server: &Server, path: &str) -> String {
+pub(crate) fn get(server: &Server, path: &str) -> String {
     // Before the first checkpoint is published, it is answered 503.
     let config = ureq::Agent::config_builder().http_status_as_error(false);
     let agent = config.build().new_agent();

@@ -291,8 +291,11 @@ impl<'p> Past<'p> {
 
     /// Takes a checkpoint that somebody has seen.
     fn know(&mut self, at: Place, note: &[u8]) {
-        let verified = Note::parse(note)
-            .and_then(|note| self.policy.check_signed(&note).map(|verified| (note, verified)));
+        let verified = Note::parse(note).and_then(|note| {
+            self.policy
+                .check_signed(&note)
+                .map(|verified| (note, verified))
+        });
         match verified {
             Ok((note, verified)) => {
                 self.known_count += 1;

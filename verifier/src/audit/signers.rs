@@ -39,7 +39,12 @@ pub(super) enum LastEntry {
 }
 
 impl Stated {
-    pub(super) fn new(at: Place, verified: &VerifiedCheckpoint, note: Note, source: Source) -> Self {
+    pub(super) fn new(
+        at: Place,
+        verified: &VerifiedCheckpoint,
+        note: Note,
+        source: Source,
+    ) -> Self {
         Self {
             at,
             size: verified.checkpoint().size().get(),

@@ -10,6 +10,7 @@ mod fetch;
 mod golden;
 mod html;
 mod laws;
+mod log_keys;
 mod past;
 mod promise;
 mod refusals;

@@ -15,8 +15,8 @@ fn collect(exchange: &Exchange, mode: Mode) -> Cleaned {
 
 fn look(exchange: &Exchange) -> Vec<String> {
     let mut db = exchange.store.dedicated().unwrap();
-    let key = exchange.publisher(Faults::none()).unwrap().key.clone();
-    let checked = check(&mut db, &exchange.objects(), &key).unwrap();
+    let key = exchange.publisher(Faults::none()).unwrap().key().clone();
+    let checked = check(&mut db, &exchange.objects(), std::slice::from_ref(&key)).unwrap();
     checked.findings.iter().map(ToString::to_string).collect()
 }
 

@@ -79,7 +79,7 @@ impl Client {
         self.answered[name].entry.found.actor.unwrap()
     }
 
-    fn exchange(&self, key: &'static str, command: Command) -> (&'static str, Request) {
+    pub(crate) fn exchange(&self, key: &'static str, command: Command) -> (&'static str, Request) {
         let (by, actor) = (self.party("exchange"), self.actor("exchange"));
         request(key, by, actor, command)
     }

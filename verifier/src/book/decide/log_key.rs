@@ -49,8 +49,9 @@ fn successor(case: &Case<'_>, vkey: &str, name: &KeyName) -> Result<VerifierKey,
     let of_log = case.book.log_keys.all().iter();
     let mut of_log = of_log.filter_map(|known| VerifierKey::parse(&known.vkey).ok());
     // A key id is short: two keys of one name and id could not be told apart on a line.
-    let clash =
-        |known: VerifierKey| known.public() == key.public() || (known.id() == key.id() && known.name() == name);
+    let clash = |known: VerifierKey| {
+        known.public() == key.public() || (known.id() == key.id() && known.name() == name)
+    };
     if of_log.any(clash) || case.book.keys.contains_key(&key.public().kid()) {
         let sentence = "the new key serves already, or has served; make a fresh one";
         return Err(Refusal::new(Code::KeyTaken, sentence));

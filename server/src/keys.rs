@@ -476,6 +476,33 @@ mod tests {
     }
 
     #[test]
+    fn a_later_key_of_the_log_is_found_by_its_public_half_and_may_be_the_only_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, name) = (folder.path(), KeyName::parse("localhost/quan").unwrap());
+        let first = Keys::open(path).unwrap().log.verifier_key(&name).unwrap();
+        assert!(later_log_keys(path, &name).unwrap().is_empty());
+        let later = make_log_key(path, &name).unwrap();
+        assert_eq!(
+            later_log_keys(path, &name).unwrap(),
+            std::slice::from_ref(&later)
+        );
+        for key in [&first, &later] {
+            let secret = log_key(path, key).unwrap().unwrap();
+            assert_eq!(secret.verifier_key(&name).unwrap(), *key);
+        }
+        let mode = fs::metadata(log_file(path, &later)).unwrap().permissions();
+        assert_eq!(mode.mode() & 0o777, 0o600);
+        fs::remove_file(path.join("log.key")).unwrap();
+        assert!(log_key(path, &first).unwrap().is_none());
+        // No first start, which would make a key that nobody knows.
+        let keys = Keys::open(path).unwrap();
+        assert_eq!(keys.log.verifier_key(&name).unwrap(), later);
+        assert!(!path.join("log.key").exists());
+        fs::write(log_file(path, &later), b"short").unwrap();
+        assert!(matches!(log_key(path, &later), Err(Fault::Damaged(_))));
+    }
+
+    #[test]
     fn a_lost_key_is_not_replaced_in_silence() {
         for name in ["sealing.key", "reply.key", "delivery.key"] {
             let folder = tempfile::tempdir().unwrap();

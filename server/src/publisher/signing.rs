@@ -126,14 +126,10 @@ fn first(db: &mut Db) -> Result<Option<String>, Fault> {
     let Ok(entry) = Entry::parse_own(&bytes) else {
         return Ok(None);
     };
-    match entry.asked {
-        Command::OpenExchange(opened) => Ok(Some(opened.log_vkey)),
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "nothing else opens an exchange"
-        )]
-        _ => Err(inconsistent("entry 0 opens no exchange".to_owned())),
+    if let Command::OpenExchange(opened) = entry.asked {
+        return Ok(Some(opened.log_vkey));
     }
+    Err(inconsistent("entry 0 opens no exchange".to_owned()))
 }
 
 /// The time of the last entry under a head.

@@ -297,3 +297,37 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_log_with_two_keys_has_one_state_and_either_or_both_sign() {
+    let old = log();
+    let new = NoteSigner::new(origin(), Signer::from_seed(&[21; 32]));
+    let both = format!("log {}\nlog {}\nquorum none\n", old.key(), new.key());
+    let both = Policy::parse(both.as_bytes()).unwrap();
+    let by = |signers: &[&NoteSigner], size: u64| {
+        let text = signed(size, root(size)).text().to_owned();
+        let lines = signers.iter().map(|signer| signer.sign(&text).unwrap());
+        Note::new(text.clone(), lines.collect()).unwrap()
+    };
+    let mut last = None;
+    for (from, to, signers) in [
+        (0, 100, &[&old][..]),
+        (100, 256, &[&old, &new]),
+        (256, 600, &[&new]),
+    ] {
+        let request = with(from, proof(from, to), by(signers, to));
+        let cosigned = decide(&both, &cosigner(), last, &request, NOW).unwrap();
+        // The lines of the log that it knows are kept, with its own.
+        assert_eq!(cosigned.note.signatures().len(), signers.len() + 1);
+        last = Some(cosigned.seen);
+    }
+    // A policy that names the old key alone: what the new one signs is ignored beside it, and refused without it.
+    let alone = format!("log {}\nquorum none\n", old.key());
+    let alone = Policy::parse(alone.as_bytes()).unwrap();
+    let ask = |signers: &[&NoteSigner]| {
+        let request = with(0, Vec::new(), by(signers, 100));
+        decide(&alone, &cosigner(), None, &request, NOW)
+    };
+    assert_eq!(ask(&[&old, &new]).unwrap().note.signatures().len(), 2);
+    assert_eq!(ask(&[&new]).unwrap_err().status(), 403);
+}

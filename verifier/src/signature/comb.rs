@@ -36,7 +36,7 @@ static BASE: LazyLock<Option<Table<BASE_WIDTH>>> = LazyLock::new(|| {
 });
 
 /// The encoding of the identity (RFC 8032 §5.1.2): x = 0, y = 1.
-const IDENTITY: [u8; 32] = {
+pub(super) const IDENTITY: [u8; 32] = {
     let mut bytes = [0; 32];
     bytes[0] = 1;
     bytes

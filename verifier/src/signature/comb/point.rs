@@ -93,6 +93,9 @@ impl Point {
     /// Adds a point or, where `negative`, takes it away, by the complete law of Hisil, Wong, Carter and Dawson (2008, §3.1,
     /// "unified"): d being no square, it has no exceptions, also none for a point and itself. A negated point has its sum and
     /// difference exchanged, and d·x·y with the other sign.
+    ///
+    /// In this order no product waits for the one just before it, also not over the end of one addition: a processor works
+    /// on both.
     #[inline]
     pub(super) fn add(&mut self, other: &Addend, negative: bool) {
         let (mut sum, mut difference) = (&other.half_sum, &other.half_difference);
@@ -102,15 +105,15 @@ impl Point {
         let a = self.y.minus(&self.x).times(&difference.loose());
         let b = self.y.plus(&self.x).times(&sum.loose());
         let c = self.t.times(&other.dxy);
+        let (e, h) = (b.minus(&a), b.plus(&a));
+        self.t = e.times(&h);
         let (mut f, mut g) = (self.z.minus(&c), self.z.plus(&c));
         if negative {
             (f, g) = (g, f);
         }
-        let (e, h) = (b.minus(&a), b.plus(&a));
         self.x = e.times(&f);
         self.y = g.times(&h);
         self.z = f.times(&g);
-        self.t = e.times(&h);
     }
 
     pub(super) fn plus(&self, other: &Addend) -> Self {

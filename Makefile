@@ -44,4 +44,4 @@ bench:
 	./scripts/need postgres
 	CARGO_TARGET_DIR=$(CURDIR)/target cargo bench --manifest-path benches/peers/Cargo.toml
 	cargo bench -p quan-verifier --bench audit
-	cargo bench -p quan-server --bench settle --bench growth
+	cargo bench -p quan-server --bench settle --bench growth --bench publish

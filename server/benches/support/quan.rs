@@ -42,8 +42,8 @@ impl Drop for Quan {
 }
 
 impl Quan {
-    /// Starts it on SQLite in its folder, or on the given database.
-    pub(crate) fn start(database: Option<String>) -> Self {
+    /// Starts it on SQLite in its folder, or on the given database, with these settings.
+    pub(crate) fn start(database: Option<String>, settings: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = free_address();
         let mut process = Process::new(env!("CARGO_BIN_EXE_quan"));
@@ -51,6 +51,7 @@ impl Quan {
             .args(["serve", "--origin", ORIGIN, "--log", "warn", "--data"])
             .arg(folder.path())
             .args(["--listen", &address.to_string()])
+            .args(settings)
             .stderr(Stdio::piped());
         if let Some(database) = database {
             process.args(["--database", &database]);
@@ -107,6 +108,7 @@ impl Quan {
     }
 
     /// The process, for what `/proc` says of it.
+    #[allow(dead_code, reason = "not every bench asks")]
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

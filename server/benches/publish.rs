@@ -1,0 +1,198 @@
+//! `publish_lag_*`: from a command's answer until the published checkpoint covers its entry, the 99th percentile at 1,000
+//! commands a second, against 100. `publish_cost_*`: receipts in bulk with a checkpoint a second, against one a minute.
+//!
+//! The real program on SQLite and on PostgreSQL, asked over HTTP; client and server share the cores. The two servers of
+//! `publish_cost` run side by side and are measured by turns. Settings, with defaults: QUAN_BENCH_LAG_SECONDS 20,
+//! QUAN_BENCH_COST_ROUNDS 5, QUAN_BENCH_BULK 60000 receipts a round, QUAN_BENCH_ON a database to leave it at (`sqlite`).
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::cast_precision_loss,
+    reason = "a bench prints, and a step that fails ends it"
+)]
+
+#[path = "support/client.rs"]
+mod client;
+#[path = "../tests/it/support/cluster.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod cluster;
+#[path = "support/lanes.rs"]
+mod lanes;
+#[path = "../../verifier/benches/support/market.rs"]
+mod market;
+#[path = "support/quan.rs"]
+mod quan;
+#[path = "../../verifier/benches/support/report.rs"]
+mod report;
+
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+use client::{Connection, get};
+use cluster::Cluster;
+use lanes::{LINES, Lane, lanes, now, settle};
+use market::Market;
+use quan::Quan;
+use report::{Row, report, setting};
+use serde_json::Value;
+
+const ORDERS: usize = 200;
+const PACED_CONNECTIONS: usize = 50;
+const BULK_CONNECTIONS: usize = 4;
+/// Commands a second.
+const BUSY: usize = 1_000;
+const QUIET: usize = 100;
+/// How often the checkpoint is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+/// PostgreSQL as its package has it: fsync, synchronous commit.
+const DURABLE: &[&str] = &[];
+
+fn main() {
+    let only = std::env::var("QUAN_BENCH_ON").ok();
+    let cluster = Cluster::start(DURABLE);
+    for database in ["sqlite", "postgres"] {
+        if only.as_deref().is_some_and(|only| only != database) {
+            continue;
+        }
+        let address = |name: &str| {
+            (database == "postgres").then(|| {
+                cluster.execute(&format!("CREATE DATABASE {name}"));
+                cluster.uri(name)
+            })
+        };
+        lag(database, address("lag"));
+        cost(database, address("often"), address("seldom"));
+    }
+}
+
+fn lag(database: &str, address: Option<String>) {
+    let seconds = setting("QUAN_BENCH_LAG_SECONDS", 20);
+    let mut quan = Quan::start(address, &[]);
+    let per_order = (seconds * (BUSY + QUIET)).div_ceil(ORDERS) + 2 * PACED_CONNECTIONS;
+    let mut market = Market::open(&mut quan, ORDERS, per_order, now());
+    let mut paced = |rate: usize| {
+        let requests = lanes(&quan, &mut market, seconds * rate, PACED_CONNECTIONS, 1);
+        let mut lags = lags(&quan, &requests, rate);
+        lags.sort();
+        let at = |percent: usize| lags[lags.len() * percent / 100].as_secs_f64();
+        println!(
+            "{database}: {} commands at {rate}/s, published after {:.2} s (half), {:.2} s (99 %), {:.2} s (all)",
+            lags.len(),
+            at(50),
+            at(99),
+            lags[lags.len() - 1].as_secs_f64()
+        );
+        at(99)
+    };
+    let (busy, quiet) = (paced(BUSY), paced(QUIET));
+    report(&Row {
+        name: &format!("publish_lag_{database}"),
+        unit: "s until published, 99 %",
+        peer: &format!("the same at {QUIET} commands a second, not {BUSY}"),
+        rounds: &[(busy, quiet)],
+    });
+}
+
+/// How long after each answer the published checkpoint covers its entry.
+fn lags(quan: &Quan, lanes: &[Lane], rate: usize) -> Vec<Duration> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let wanted = Cell::new(None);
+    let (answers, published) = runtime.block_on(async {
+        let start = Instant::now();
+        let every = Duration::from_secs_f64(lanes.len() as f64 / rate as f64);
+        let lane = |(at, lane)| {
+            let first = start + every.mul_f64(at as f64 / lanes.len() as f64);
+            answers(quan, lane, first, every)
+        };
+        let asked = async {
+            let answers = futures_util::future::join_all(lanes.iter().enumerate().map(lane)).await;
+            let answers = answers.concat();
+            wanted.set(answers.iter().map(|(_, seq)| *seq).max());
+            answers
+        };
+        futures_util::future::join(asked, checkpoints(quan, &wanted)).await
+    });
+    let lag = |(answered, seq): (Instant, u64)| {
+        let covering = published.partition_point(|(_, size)| *size <= seq);
+        published[covering].0.saturating_duration_since(answered)
+    };
+    answers.into_iter().map(lag).collect()
+}
+
+/// Sends one request each time; when each was answered, and its entry.
+async fn answers(quan: &Quan, lane: &Lane, first: Instant, every: Duration) -> Vec<(Instant, u64)> {
+    let mut connection = Connection::open(quan.address).await.unwrap();
+    let mut answers = Vec::with_capacity(lane.len());
+    for (turn, (request, _)) in (0_u32..).zip(lane) {
+        tokio::time::sleep_until((first + every * turn).into()).await;
+        let answer = connection.send(request).await.unwrap();
+        let said: Value = serde_json::from_slice(&answer.body).unwrap();
+        let seq = said["seq"].as_u64();
+        answers.push((Instant::now(), seq.unwrap_or_else(|| panic!("{said}"))));
+    }
+    answers
+}
+
+/// Looks at the checkpoint until it covers the wanted entry; when each size was first seen.
+async fn checkpoints(quan: &Quan, wanted: &Cell<Option<u64>>) -> Vec<(Instant, u64)> {
+    let mut connection = Connection::open(quan.address).await.unwrap();
+    let mut seen: Vec<(Instant, u64)> = Vec::new();
+    loop {
+        let answer = connection.send(&get("/checkpoint")).await.unwrap();
+        let note = String::from_utf8(answer.body).unwrap();
+        let size: u64 = note.lines().nth(1).unwrap().parse().unwrap();
+        if seen.last().is_none_or(|(_, last)| *last < size) {
+            seen.push((Instant::now(), size));
+        }
+        if wanted.get().is_some_and(|wanted| wanted < size) {
+            return seen;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn cost(database: &str, often: Option<String>, seldom: Option<String>) {
+    let rounds = setting("QUAN_BENCH_COST_ROUNDS", 5);
+    let bulk = setting("QUAN_BENCH_BULK", 60_000);
+    let mut often = Side::open(often, "1000", rounds, bulk);
+    let mut seldom = Side::open(seldom, "60000", rounds, bulk);
+    let rounds: Vec<_> = (0..rounds)
+        .map(|_| (often.settle(bulk), seldom.settle(bulk)))
+        .collect();
+    for (often, seldom) in &rounds {
+        println!(
+            "{database}: {often:.0}/s with a checkpoint a second, {seldom:.0}/s with one a minute"
+        );
+    }
+    report(&Row {
+        name: &format!("publish_cost_{database}"),
+        unit: "receipts/s",
+        peer: "the same with a checkpoint a minute, not a second",
+        rounds: &rounds,
+    });
+}
+
+/// A server, and the receipts for it.
+struct Side {
+    quan: Quan,
+    market: Market,
+}
+
+impl Side {
+    fn open(database: Option<String>, publish_ms: &str, rounds: usize, bulk: usize) -> Self {
+        let mut quan = Quan::start(database, &["--publish-ms", publish_ms]);
+        let per_order = (bulk.div_ceil(ORDERS) + 2) * rounds;
+        let market = Market::open(&mut quan, ORDERS, per_order, now());
+        Self { quan, market }
+    }
+
+    fn settle(&mut self, bulk: usize) -> f64 {
+        let requests = lanes(&self.quan, &mut self.market, bulk, BULK_CONNECTIONS, LINES);
+        settle(&self.quan, &requests)
+    }
+}

@@ -89,9 +89,9 @@ fn lag(database: &str, address: Option<String>) {
     let (busy, quiet) = (paced(BUSY), paced(QUIET));
     report(&Row {
         name: &format!("publish_lag_{database}"),
-        unit: "s until published, 99 %",
+        unit: "ms until published, 99 %",
         peer: &format!("the same at {QUIET} commands a second, not {BUSY}"),
-        rounds: &[(busy, quiet)],
+        rounds: &[(busy * 1e3, quiet * 1e3)],
     });
 }
 

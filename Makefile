@@ -31,10 +31,13 @@ test:
 deny:
 	./scripts/deny
 
-# What takes too long for every change: a million fuzzed signatures get one verdict; servers are killed a thousand times.
+# What takes too long for every change: a million fuzzed signatures get one verdict; every parser of outside bytes gets a hundred
+# thousand that are nearly right; servers are killed a thousand times.
 torture:
 	QUAN_DEATHS=334 cargo test -p quan-server --test it kill:: -- --nocapture
 	QUAN_FUZZED=1000000 cargo test --release -p quan-verifier --lib signature -- --nocapture
+	QUAN_FUZZED=100000 cargo test --release -p quan-verifier --test it fuzz::
+	QUAN_FUZZED=20000 cargo test -p quan-server --test it fuzz::
 
 # The book is large and looked up at random: huge pages spare the processor half of its walks through page tables.
 run demo bench: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1

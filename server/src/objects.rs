@@ -95,7 +95,8 @@ impl Place {
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-        if bucket.is_empty() || (!prefix.is_empty() && Name::parse(prefix).is_err()) {
+        let has_slash = prefix.starts_with('/') || prefix.ends_with('/');
+        if bucket.is_empty() || has_slash || (!prefix.is_empty() && Name::parse(prefix).is_err()) {
             return Err(fault());
         }
         Ok(Self::Bucket {

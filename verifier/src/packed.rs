@@ -151,7 +151,8 @@ impl Packed for u64 {
             let byte = u8::take(from)?;
             let part = Self::from(byte & 0x7f);
             let placed = part << shift;
-            if placed >> shift != part {
+            // Neither beyond 64 bits nor longer than it needs to be: one spelling a number.
+            if placed >> shift != part || (byte == 0 && shift > 0) {
                 return Err(NotPacked);
             }
             value |= placed;
@@ -389,6 +390,7 @@ mod tests {
             &[2, 2, 0, 1, 0],
             &[2, 1, 0, 1, 0],
             &[0xff; 11],
+            &[0x81, 0, 1, 0],
         ] {
             assert_eq!(read(bad), Err(NotPacked), "{bad:?}");
         }

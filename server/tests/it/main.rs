@@ -16,6 +16,7 @@ mod demo;
 mod examples;
 mod fetched;
 mod floors;
+mod fuzz;
 mod kill;
 mod log;
 mod lost;

@@ -93,6 +93,15 @@ fn seeds() -> Vec<Seed> {
     seeds
 }
 
+/// The same as text: each kind has some.
+pub(crate) fn payloads() -> Vec<(Kind, Vec<u8>)> {
+    let text = |seed: &Seed| {
+        let command = read(seed.kind, &seed.payload).unwrap();
+        (seed.kind, strict::write(&command).unwrap())
+    };
+    SEEDS.iter().map(text).collect()
+}
+
 #[expect(clippy::too_many_lines, reason = "a list, a row a kind")]
 fn others() -> Vec<(Kind, Kind, Value)> {
     let found = |kind: Kind, member: &str| {

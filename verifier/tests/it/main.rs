@@ -7,6 +7,7 @@ mod command;
 mod corruptions;
 mod crossing;
 mod fetch;
+mod fuzz;
 mod golden;
 mod html;
 mod laws;

@@ -287,6 +287,11 @@ impl Client {
     }
 
     pub(crate) fn send(&self, path: &str, body: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send_bytes(path, body.as_bytes(), headers)
+    }
+
+    /// Sends what may be no text at all.
+    pub(crate) fn send_bytes(&self, path: &str, body: &[u8], headers: &[(&str, &str)]) -> Answer {
         let mut request = self.agent.post(format!("{}{path}", self.url));
         if let Some(token) = &self.token {
             request = request.header("authorization", format!("Bearer {token}"));

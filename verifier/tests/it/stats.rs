@@ -162,6 +162,44 @@ fn the_subsidy_by_scheme_programme_class_level_and_word_is_what_it_is_by_hand() 
     assert_eq!(rows(&subsidy.words), words);
 }
 
+#[test]
+fn what_is_taken_back_is_shown_beside_what_was_earned_for_the_orders_own_class_and_level() {
+    let mut town = Town::open();
+    town.fact("a", "sme_class", &json!("micro"));
+    let (of_a, _) = (
+        town.trade("a", "seller", 100_000),
+        town.trade("b", "seller", 7_000),
+    );
+    town.pass(50 * DAY);
+    town.pay("seller", "2026-01");
+    town.claw_back(of_a, 3_000);
+    let subsidy = stats(&town.study()).subsidy;
+    for (cut, name) in [
+        (&subsidy.schemes, "compute"),
+        (&subsidy.programmes, "town-compute"),
+        (&subsidy.levels, "L0"),
+        (&subsidy.words, "seller only"),
+    ] {
+        let [part] = cut.as_slice() else {
+            panic!("{cut:?}");
+        };
+        let row = (
+            part.name.as_str(),
+            part.orders,
+            part.earned_fen,
+            part.taken_back_fen,
+            part.granted_fen,
+        );
+        assert_eq!(row, (name, 2, 107_000, 30_000, 77_000));
+    }
+    let classes: Vec<_> = subsidy
+        .size_classes
+        .iter()
+        .map(|part| (part.name.as_str(), part.taken_back_fen, part.granted_fen))
+        .collect();
+    assert_eq!(classes, [("micro", 30_000, 70_000), ("unknown", 0, 7_000)]);
+}
+
 fn show(disk: &Disk, words: &[&str]) -> (i32, String) {
     let (trail, policy) = (disk.trail(), disk.policy());
     let mut all: Vec<&OsStr> = words.iter().map(OsStr::new).collect();

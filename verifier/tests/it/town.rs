@@ -109,6 +109,7 @@ impl Use {
 
 pub(crate) struct Town {
     pub(crate) exchange: Exchange,
+    funder: Who,
     /// By its provider's name.
     stalls: BTreeMap<String, Stall>,
     /// Who sells.
@@ -124,13 +125,14 @@ impl Town {
     /// Another town.
     pub(crate) fn named(origin: &str, salts: u64) -> Self {
         let mut exchange = Exchange::named(origin, salts, time(START));
-        let funder = exchange.admit("a funder", &["funder"]);
+        let funder = exchange.admit("a funder", &["funder", "finance"]);
         let open = json!({ "fund": FUND, "funder": FUNDER });
         exchange.done(funder, Kind::OpenFund, &open);
         let fill = json!({ "fund": FUND, "fen": 1_000_000_000_000_i64 });
         exchange.done(funder, Kind::AppropriateFund, &fill);
         let mut town = Self {
             exchange,
+            funder,
             stalls: BTreeMap::new(),
             sellers: BTreeMap::new(),
             programmes: Vec::new(),
@@ -426,6 +428,30 @@ impl Town {
         let possession = self.deliver(data);
         self.accept(buyer, data, possession);
         data
+    }
+
+    /// Pays a seller what it has earned by the end of a month, when the days of dispute are over.
+    pub(crate) fn pay(&mut self, seller: &str, month: &str) {
+        let (party, operator) = (self.id(seller), self.exchange.operator);
+        let close = json!({ "party": party, "period": month });
+        self.exchange.done(operator, Kind::CloseStatement, &close);
+        let instruct = json!({ "fund": FUND, "parties": [party], "file": document(month) });
+        let instructed = self
+            .exchange
+            .done(self.funder, Kind::InstructPayout, &instruct);
+        let execute = json!({ "batch": instructed.found.batch.unwrap() });
+        self.exchange
+            .done(self.funder, Kind::ExecutePayout, &execute);
+    }
+
+    /// Takes a part of what was paid for an order back.
+    pub(crate) fn claw_back(&mut self, order: OrderId, share_bp: i64) {
+        let clawback = json!({
+            "order": order, "claim": 0, "cause": "relocation", "share_bp": share_bp,
+            "basis": document("a decision to take back"),
+        });
+        self.exchange
+            .done(self.funder, Kind::MakeClawback, &clawback);
     }
 
     pub(crate) fn id(&mut self, name: &str) -> PartyId {

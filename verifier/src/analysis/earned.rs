@@ -16,6 +16,7 @@ use crate::book::state::chain::Spoken;
 use crate::id::{CaseId, OrderId, PartyId};
 use crate::receipt::{Claims, ComputeUsage, Link};
 use crate::settlement::claim::ClaimFound;
+use crate::settlement::freeze::RuledOrder;
 use crate::settlement::statement::Stated;
 
 /// Whose word something rests on: a set of the four who can say it.
@@ -165,6 +166,8 @@ impl Earned {
             Command::DecideCase(asked) => {
                 let order = redeemed(book, asked.case);
                 self.said(order, None, Words::OFFICE, stated);
+                let ruled = found.ruled.iter().flat_map(|ruled| &ruled.stated);
+                ruled.for_each(|ruled| self.ruled(book, ruled));
             }
             Command::MakeClawback(asked) => {
                 let claims = found.clawed_back.iter().flat_map(|clawed| &clawed.claims);
@@ -251,6 +254,61 @@ impl Earned {
             earned: 0,
             taken_back,
         });
+    }
+
+    /// An order stated anew without what a case denied. What is less is taken from what the denied receipts had earned, on what
+    /// that rested on; what they do not account for (an acceptance, another claim's room) from the rest of the claim.
+    fn ruled(&mut self, book: &Book, ruled: &RuledOrder) {
+        let basis = self.orders.get(&ruled.order).copied().unwrap_or_default();
+        for found in &ruled.claims {
+            let claim = (ruled.order, found.claim);
+            let less = found.delta.get().saturating_neg();
+            if less <= 0 {
+                self.earn(claim, basis, found.delta.get());
+                continue;
+            }
+            let left = self.deny_lines(book, claim, less);
+            self.deny_rest(claim, left);
+        }
+    }
+
+    /// Takes at most so much of what the denied lines of an order have earned for a claim; returns what is left to take.
+    fn deny_lines(&mut self, book: &Book, (order, claim): Claim, mut left: i64) -> i64 {
+        let money = book.money.order(order).ok();
+        let receipts = money.map_or(&[][..], |order| order.receipts.as_slice());
+        let mut taken = Vec::new();
+        for ((_, line), (basis, earned)) in self.lines.range_mut((order, 0)..=(order, u32::MAX)) {
+            let place = usize::try_from(*line).unwrap_or(usize::MAX);
+            let receipt = receipts.get(place);
+            let mask = 1_u8.checked_shl(claim.into()).unwrap_or(0);
+            let denied = receipt.is_some_and(|receipt| receipt.denied & mask != 0);
+            for (_, fen) in earned.iter_mut().filter(|(of, _)| denied && *of == claim) {
+                let part = (*fen).clamp(0, left);
+                *fen = fen.saturating_sub(part);
+                left = left.saturating_sub(part);
+                taken.push((*basis, part));
+            }
+        }
+        for (basis, part) in taken {
+            self.earn((order, claim), basis, part.saturating_neg());
+        }
+        left
+    }
+
+    /// Takes so much of whatever a claim has earned; none of it becomes negative while anything is left.
+    fn deny_rest(&mut self, claim: Claim, mut left: i64) {
+        let all = (claim, Basis::default())..;
+        let own = self
+            .amounts
+            .range_mut(all)
+            .take_while(|((of, _), _)| *of == claim);
+        for (_, amount) in own {
+            let part = amount.earned.clamp(0, left);
+            amount.earned = amount.earned.saturating_sub(part);
+            left = left.saturating_sub(part);
+        }
+        let basis = self.orders.get(&claim.0).copied().unwrap_or_default();
+        self.earn(claim, basis, left.saturating_neg());
     }
 
     /// Remembers a word, and the lowest level that an order's receipts have.

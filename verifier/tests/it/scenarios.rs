@@ -37,10 +37,11 @@ mod supply;
 use std::path::PathBuf;
 
 use serde_json::Value;
+use verifier::analysis::Study;
 use verifier::audit::{Depth, audit};
 use verifier::trail::policy::Policy;
 
-use crate::story;
+use crate::{analysis, story};
 use run::Run;
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures/vectors/scenarios");
@@ -73,6 +74,9 @@ fn check_trail(entries: &[Vec<u8>]) {
     let Ok(report) = audit(&mut story::Trail::of(entries), &policy, Depth::Decisions);
     assert_eq!(report.differences, []);
     assert_eq!(report.decided, entries.len() as u64);
+    let mut study = Study::new();
+    entries.iter().for_each(|entry| study.take(entry));
+    analysis::cuts_agree(&study);
 }
 
 #[test]

@@ -200,6 +200,37 @@ fn what_is_taken_back_is_shown_beside_what_was_earned_for_the_orders_own_class_a
     assert_eq!(classes, [("micro", 30_000, 70_000), ("unknown", 0, 7_000)]);
 }
 
+#[test]
+fn what_a_case_denies_is_gone_from_what_it_rested_on() {
+    for restored in [true, false] {
+        let mut town = Town::open();
+        let (of_a, of_b) = (town.order("a", "seller"), town.order("b", "seller"));
+        let mut exported = Use::of(town.now(), 1_000, 1);
+        exported.export = Some(document("an export of the scheduler"));
+        town.meter(of_a, exported);
+        town.document(of_a, "other", "a note of the office");
+        town.pass(DAY);
+        let since = town.now();
+        // Without an export, and after the office has spoken; b's order has nothing else.
+        town.meter(of_a, Use::of(since, 500, 1));
+        town.meter(of_b, Use::of(since.after(1_000), 30, 1));
+        town.compromise("seller", since, restored);
+        let subsidy = stats(&town.study()).subsidy;
+        let levels = [("L0", 2, 53_000), ("L2", 1, 100_000)];
+        let words = [
+            ("seller and office", 1, 50_000),
+            ("seller only", 2, 103_000),
+        ];
+        if restored {
+            assert_eq!(rows(&subsidy.levels), levels);
+            assert_eq!(rows(&subsidy.words), words);
+        } else {
+            assert_eq!(rows(&subsidy.levels), levels[1..]);
+            assert_eq!(rows(&subsidy.words), [("seller only", 1, 100_000)]);
+        }
+    }
+}
+
 fn show(disk: &Disk, words: &[&str]) -> (i32, String) {
     let (trail, policy) = (disk.trail(), disk.policy());
     let mut all: Vec<&OsStr> = words.iter().map(OsStr::new).collect();

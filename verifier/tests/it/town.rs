@@ -444,6 +444,19 @@ impl Town {
             .done(self.funder, Kind::ExecutePayout, &execute);
     }
 
+    /// A provider's receipt key turns out to have been in the wrong hands since a moment, and the office decides on what it has
+    /// earned since: all of it is restored or denied.
+    pub(crate) fn compromise(&mut self, seller: &str, since: Timestamp, restored: bool) {
+        let kid = signer(&format!("receipt of {seller}")).public().kid();
+        let revoke = json!({ "kid": kid, "reason": "compromised", "compromised_since": since });
+        let operator = self.exchange.operator;
+        let revoked = self.exchange.done(operator, Kind::RevokeKey, &revoke);
+        let case = revoked.found.case.unwrap();
+        let decide = json!({ "case": case, "approved": restored, "basis": document("a ruling") });
+        let office = self.exchange.office;
+        self.exchange.done(office, Kind::DecideCase, &decide);
+    }
+
     /// Takes a part of what was paid for an order back.
     pub(crate) fn claw_back(&mut self, order: OrderId, share_bp: i64) {
         let clawback = json!({

@@ -7,7 +7,8 @@ use verifier::time::DAY_SECONDS;
 use super::problem::Problem;
 use super::read::{Asking, object};
 
-/// `GET /v1/me/balances`: every account in the party's name, and those of its vouchers and of the orders that it buys.
+/// `GET /v1/me/balances`: every account in the party's name, those of its vouchers and of the orders that it buys, and what is
+/// frozen of its own.
 pub(super) fn balances(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let mine = asking.book.money.accounts_of(asking.party()?);
     let items = mine.map(|(account, fen)| {
@@ -40,9 +41,13 @@ pub(super) fn owed(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
                 coming
                     .push(json!({ "state": "transit", "fund": fund, "fen": fen, "batch": batch }));
             }
+            Account::Disputed(order, claim, fund) => {
+                coming.push(json!({
+                    "state": "frozen", "fund": fund, "fen": fen, "order": order, "claim": claim,
+                }));
+            }
             Account::Owed(_, fund) => owes.push(json!({ "fund": fund, "fen": fen })),
             Account::Advance(..)
-            | Account::Disputed(..)
             | Account::Fund(_)
             | Account::Hold(..)
             | Account::Paid(..)

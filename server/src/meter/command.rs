@@ -33,7 +33,7 @@ pub struct Command {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Makes a receipt key and prints what the exchange registers.
+    /// Makes a receipt or recovery key and prints what the exchange registers.
     Keygen(Keygen),
 }
 

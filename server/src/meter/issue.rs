@@ -28,18 +28,23 @@ pub struct Issuer<'a> {
     pub signer: &'a Signer,
 }
 
-/// What an exchange needs to register a receipt key: the public JWK, its thumbprint and the proof (DESIGN §5).
+/// What an exchange needs to register a key: the public JWK, its thumbprint and the proof (DESIGN §5).
 #[must_use]
-pub fn registration(signer: &Signer, iss: PartyId, aud: &str, iat: Timestamp) -> serde_json::Value {
+pub fn registration(
+    signer: &Signer,
+    key_use: KeyUse,
+    (iss, aud): (PartyId, &str),
+    iat: Timestamp,
+) -> serde_json::Value {
     let claims = KeyRegistration {
         iss,
         aud: aud.to_owned(),
-        key_use: KeyUse::Receipt,
+        key_use,
         iat,
     };
     let public = signer.public();
     serde_json::json!({
-        "use": KeyUse::Receipt,
+        "use": key_use,
         "jwk": { "crv": "Ed25519", "kty": "OKP", "x": public.x() },
         "kid": public.kid(),
         "proof": receipt::sign(&claims, signer),

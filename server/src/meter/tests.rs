@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use verifier::id::Sha256Hash;
-use verifier::receipt::{ComputeUsage, Jti, Kind, UnverifiedReceipt};
+use verifier::receipt::{ComputeUsage, Jti, KeyUse, Kind, UnverifiedReceipt};
 use verifier::signature::PublicKey;
 use verifier::time::Timestamp;
 
@@ -670,7 +670,8 @@ fn wrong_settings_halt_the_order_and_mended_ones_sign_it_again() {
 #[test]
 fn a_new_key_is_registered_with_a_proof_that_it_signs_itself() {
     let iss = "pty-aaaaaaaaaaaaaaaa".parse().unwrap();
-    let registration = issue::registration(&signer(), iss, "localhost/quan", at(NOW));
+    let registration =
+        issue::registration(&signer(), KeyUse::Receipt, (iss, "localhost/quan"), at(NOW));
     let proof = UnverifiedReceipt::parse(registration["proof"].as_str().unwrap()).unwrap();
     assert!(proof.verify(&signer().public()).is_ok());
     assert_eq!(registration["kid"], signer().public().kid().to_string());

@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod architecture;
 mod bucket;
+mod compromise;
 mod crash;
 mod demo;
 mod examples;

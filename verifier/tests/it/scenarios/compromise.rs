@@ -1,8 +1,9 @@
 //! After each scenario, every key that signs what is earned turns out to be in the wrong hands: the trail still agrees.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
+use verifier::analysis::Study;
 use verifier::audit::{Depth, Report, Verdict, audit_scopes};
 use verifier::book::command::Kind;
 use verifier::book::entry::Entry;
@@ -81,6 +82,23 @@ fn run(path: &std::path::Path) -> Option<Run> {
     Some(run)
 }
 
+/// What is shown as earned, by evidence and whose word it is, sums to what is granted, also after denials.
+fn check_earned(run: &Run, name: &str) {
+    let mut study = Study::new();
+    for bytes in &run.exchange.entries {
+        study.take(bytes);
+    }
+    assert_eq!(study.stopped(), None, "{name}");
+    let mut shown: BTreeMap<OrderId, i64> = BTreeMap::new();
+    for (order, _, _, amount) in study.earned().iter() {
+        *shown.entry(order).or_default() += amount.net();
+    }
+    for order in run.exchange.book.orders.keys() {
+        let shown = shown.get(order).copied().unwrap_or(0);
+        assert_eq!(shown, run.granted_fen(*order), "{name} {order}");
+    }
+}
+
 /// What whoever sees one fund alone finds.
 fn check_scope(entries: &[Vec<u8>], scope: &Scope) -> Report {
     let policy = Policy::parse(story::policy().as_bytes()).unwrap();
@@ -117,6 +135,7 @@ fn after_every_scenario_all_keys_are_compromised_and_each_is_restored_or_denied(
         }
         recalled += before.iter().sum::<i64>() - after.iter().sum::<i64>();
         check_trail(&run.exchange.entries);
+        check_earned(&run, &name);
         let entries: Vec<Entry> = run
             .exchange
             .entries

@@ -271,7 +271,7 @@ pub fn audit_with<F: Files>(
         }
     };
     if options.depth == Depth::Trail {
-        notes.push("no entry was decided again: --trail-only".into());
+        notes.extend(left_open(&head));
     }
     let decided = replay.finish(std::mem::take(&mut checked.stated), &mut notes);
     notes.extend(said_of_the_past(&checked, decided.bounded));
@@ -302,6 +302,16 @@ pub fn audit_with<F: Files>(
         notes,
         head: head.note.filter(|_| is_held),
     })
+}
+
+/// What is not checked where no entry is read.
+fn left_open(head: &Head) -> Vec<String> {
+    let mut notes = vec!["no entry was decided again: --trail-only".to_owned()];
+    if head.keys.len() > 1 {
+        notes
+            .push("which of the log's keys had to sign was not checked: the entries say it".into());
+    }
+    notes
 }
 
 /// Whether nothing that was seen before is gone, and the log has signed with the keys that it has.

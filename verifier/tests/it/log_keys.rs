@@ -20,11 +20,11 @@ use crate::scoped::cut;
 use crate::story::{self, Story, Trail};
 
 /// Seeds of the log's keys: the story's own, and those that take over from it.
-const OLD: u8 = 1;
-const NEW: u8 = 21;
+pub(crate) const OLD: u8 = 1;
+pub(crate) const NEW: u8 = 21;
 const NEXT: u8 = 22;
 /// The first entry is written at this second, each a second after the one before it.
-const OVERLAP: u32 = 5;
+pub(crate) const OVERLAP: u32 = 5;
 
 fn signer(seed: u8) -> NoteSigner {
     let name = KeyName::parse(story::ORIGIN).unwrap();
@@ -54,7 +54,7 @@ fn ask(story: &Story, asked: RotateLogKey) -> Result<Entry, Refusal> {
 }
 
 /// Entries up to 10, a rotation as entry 10, and entries up to 30: heads of 11 to 15 entries are signed by both keys.
-fn rotated(overlap: u32) -> Story {
+pub(crate) fn rotated(overlap: u32) -> Story {
     let mut story = Story::of(10);
     let entry = ask(&story, rotation((OLD, NEW), overlap)).unwrap();
     story.append(&entry);
@@ -70,7 +70,7 @@ fn fill(story: &mut Story, size: u64) {
 }
 
 /// The checkpoint over the first entries by these keys.
-fn head(story: &Story, size: u64, seeds: &[u8]) -> String {
+pub(crate) fn head(story: &Story, size: u64, seeds: &[u8]) -> String {
     let leaves = story.entries.iter().map(|entry| leaf_hash(entry));
     let leaves: Vec<Hash> = leaves.take(usize::try_from(size).unwrap()).collect();
     let name = KeyName::parse(story::ORIGIN).unwrap();
@@ -82,7 +82,7 @@ fn head(story: &Story, size: u64, seeds: &[u8]) -> String {
 }
 
 /// The trail with these heads as its history and the last of them as its checkpoint.
-fn published(story: &Story, heads: &[(u64, &[u8])]) -> Trail {
+pub(crate) fn published(story: &Story, heads: &[(u64, &[u8])]) -> Trail {
     let mut trail = story.trail();
     let notes: Vec<_> = heads
         .iter()
@@ -95,11 +95,15 @@ fn published(story: &Story, heads: &[(u64, &[u8])]) -> Trail {
 }
 
 fn policy(seeds: &[u8]) -> Policy {
+    Policy::parse(policy_text(seeds).as_bytes()).unwrap()
+}
+
+pub(crate) fn policy_text(seeds: &[u8]) -> String {
     let logs: String = seeds
         .iter()
         .map(|seed| format!("log {}\n", vkey(*seed)))
         .collect();
-    Policy::parse(format!("{logs}quorum none\n").as_bytes()).unwrap()
+    format!("{logs}quorum none\n")
 }
 
 fn check(trail: &Trail, seeds: &[u8], known: Vec<Known>) -> Report {
@@ -132,7 +136,7 @@ fn kept(note: String) -> Vec<Known> {
 }
 
 /// The old key, then both, then the new one.
-const RIGHT: [(u64, &[u8]); 6] = [
+pub(crate) const RIGHT: [(u64, &[u8]); 6] = [
     (1, &[OLD]),
     (10, &[OLD]),
     (11, &[OLD, NEW]),

@@ -1,5 +1,6 @@
 //! Checkpoints that are not signed as the policy demands, and policies that demand nothing that can be read.
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use verifier::signature::Signer;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::cosignature::Cosigner;
@@ -9,6 +10,7 @@ use verifier::trail::{Hash, TreeSize};
 
 use super::world::{Case, SIZE, World, replace};
 use super::{Row, among, exactly, says};
+use crate::log_keys::{self, NEW, OLD};
 use crate::past::{log, policy_text, witness};
 use crate::story;
 
@@ -44,7 +46,7 @@ fn line(world: &World, at: usize, change: impl FnOnce(&str) -> String) -> Case {
 const HEAD: &str = "checkpoint";
 
 /// Each is one head.
-pub(super) const ROWS: &[&[Row]] = &[TEXTS, SIGNATURES, COSIGNATURES, CLOCKS];
+pub(super) const ROWS: &[&[Row]] = &[TEXTS, SIGNATURES, COSIGNATURES, CLOCKS, ROTATIONS];
 
 const TEXTS: &[Row] = &[
     exactly(
@@ -221,6 +223,14 @@ fn flipped(line: &str) -> String {
     format!("{}{other}{}", &line[..at], &line[at + 1..])
 }
 
+/// The line with another key id, time and signature.
+fn payload(line: &str, change: impl FnOnce(&mut Vec<u8>)) -> String {
+    let (signer, payload) = line.rsplit_once(' ').unwrap();
+    let mut bytes = STANDARD.decode(payload).unwrap();
+    change(&mut bytes);
+    format!("{signer} {}", STANDARD.encode(bytes))
+}
+
 /// The head with these lines behind the log's.
 fn cosigned_by(world: &World, lines: &[verifier::trail::note::SignatureLine]) -> Case {
     let note = head(world);
@@ -268,6 +278,21 @@ const COSIGNATURES: &[Row] = &[
         &[(HEAD, "trail.signature")],
     ),
     exactly(
+        "a cosignature states no time",
+        |w| line(w, 5, |text| payload(text, |bytes| bytes[4..12].fill(0))),
+        &[(HEAD, "trail.cosignature")],
+    ),
+    exactly(
+        "a cosignature is a byte too short",
+        |w| line(w, 5, |text| payload(text, |bytes| bytes.truncate(75))),
+        &[(HEAD, "trail.cosignature")],
+    ),
+    exactly(
+        "a cosignature is moved to another time",
+        |w| line(w, 5, |text| payload(text, |bytes| bytes[11] ^= 1)),
+        &[(HEAD, "trail.signature")],
+    ),
+    exactly(
         "a cosignature is of another checkpoint",
         |w| {
             let name = KeyName::parse(story::ORIGIN).unwrap();
@@ -294,6 +319,48 @@ const COSIGNATURES: &[Row] = &[
             cosigned_by(w, &[posing.cosign(&checkpoint, w.seen(SIZE)).unwrap()])
         },
         &[(HEAD, "trail.quorum")],
+    ),
+];
+
+/// A trail of a log whose key was rotated; the heads at these places are signed by others than had to.
+fn rotated(world: &World, others: &[(usize, &'static [u8])]) -> Case {
+    let mut heads = log_keys::RIGHT;
+    others.iter().for_each(|(at, seeds)| heads[*at].1 = seeds);
+    let story = log_keys::rotated(log_keys::OVERLAP);
+    let mut case = world.honest().policy(&log_keys::policy_text(&[OLD, NEW]));
+    case.files = log_keys::published(&story, &heads);
+    case
+}
+
+const ROTATIONS: &[Row] = &[
+    exactly(
+        "the newest head is signed by the key that was rotated out",
+        |w| rotated(w, &[(5, &[OLD])]),
+        &[
+            (HEAD, "trail.key-rotated"),
+            ("history/000.p/6", "trail.key-rotated"),
+        ],
+    ),
+    exactly(
+        "a head before the rotation is signed by the key after it",
+        |w| rotated(w, &[(0, &[NEW])]),
+        &[("history/000.p/6", "trail.key-rotated")],
+    ),
+    exactly(
+        "a head of the overlap is signed by one key alone",
+        |w| rotated(w, &[(2, &[OLD]), (3, &[NEW])]),
+        &[
+            ("history/000.p/6", "trail.key-rotated"),
+            ("history/000.p/6", "trail.key-rotated"),
+        ],
+    ),
+    exactly(
+        "somebody was shown a head by the key that was rotated out",
+        |w| {
+            let story = log_keys::rotated(log_keys::OVERLAP);
+            rotated(w, &[]).put("known/16", log_keys::head(&story, 16, &[OLD]))
+        },
+        &[("known/16", "trail.key-rotated")],
     ),
 ];
 

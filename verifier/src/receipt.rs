@@ -428,8 +428,9 @@ pub fn sign_by<S: Statement>(
 }
 
 fn read<T: DeserializeOwned>(payload: &[u8]) -> Result<T, Refusal> {
+    let text = std::str::from_utf8(payload).map_err(|_| malformed("the claims are not UTF-8"))?;
     // Derived structs refuse unknown and repeated members, and their integer types refuse fractions: one pass is enough.
-    let claims = serde_json::from_slice::<Object<T>>(payload);
+    let claims = serde_json::from_str::<Object<T>>(text);
     claims
         .map(|Object(claims)| claims)
         .map_err(|fault| malformed(format!("the claims are not accepted: {fault}")))

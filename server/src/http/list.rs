@@ -2,7 +2,9 @@
 //!
 //! Such an answer may lag behind the last commit: `as_of` says how far its rows are. A caller that has just written sends the
 //! number of its entry as `Quan-Min-Seq`, and is answered when the rows hold it. What a regulator that is limited to scopes may not see
-//! is left out before a page is cut: its pages are full as everybody's are, up to [`LOOKED_AT_MAX`].
+//! is left out before a page is cut: its pages are full as everybody's are, as far as [`page`] goes.
+
+mod page;
 
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::{Value, json};
@@ -11,7 +13,6 @@ use std::sync::Arc;
 use verifier::book::Book;
 use verifier::book::access::Sight;
 use verifier::book::command::Kind;
-use verifier::book::scope::Scope;
 use verifier::id::{
     CaseId, DocumentDigest, NotAnId, OrderId, PartyId, ProgrammeId, Sha256Hash, VoucherId,
 };
@@ -28,9 +29,7 @@ use super::read::{LIMIT, LIMIT_MAX, QUERY_BYTES_MAX, seen_in};
 use crate::store::project::{CaseRow, EntryRow, OrderRow, VoucherRow};
 use crate::store::read::{self, Cases, Entries, Found, Orders, Slice, VoucherState, Vouchers};
 use crate::store::{Db, Store, StoreFault, log};
-
-/// Rows that one request looks at for who sees few of them: beyond it a page is short, and the next one goes on from there.
-const LOOKED_AT_MAX: usize = 20_000;
+use page::{About, Item, Listed, Walk};
 
 /// What stands in a query beside the filters.
 const PAGING: [&str; 2] = ["after", "limit"];
@@ -118,27 +117,17 @@ impl Search {
         .map_err(store_fault)
     }
 
-    /// As many rows as a slice has of those that a caller sees: slice after slice, each twice as long as the one before.
+    /// As many rows as a slice has of those that a caller sees.
     async fn visible(&self, slice: Slice, caller: Caller) -> Result<Listed, Problem> {
-        let (mut found, mut looked_at, mut piece) = (Listed::default(), 0, slice);
-        loop {
+        let mut walk = Walk::new(slice);
+        while let Some(piece) = walk.next() {
             let mut rows = self.rows(piece, Reach::Limited).await?;
-            let (count, last) = (rows.items.len(), rows.items.last().map(|item| item.seq));
+            let seen = rows.place();
             let limit = |book: &Book| rows.limit_to(book, access::sight(book, caller));
             self.shared.desk.read(limit).await?;
-            found.take(rows);
-            looked_at += count;
-            let is_last = count < piece.limit;
-            if is_last || found.items.len() >= slice.limit {
-                return Ok(found);
-            }
-            piece.after = last.and_then(|seq| u64::try_from(seq).ok());
-            if looked_at >= LOOKED_AT_MAX {
-                found.next = last;
-                return Ok(found);
-            }
-            piece.limit = piece.limit.saturating_mul(2).min(LIMIT_MAX);
+            walk.take(seen, rows);
         }
+        Ok(walk.found())
     }
 }
 
@@ -354,107 +343,6 @@ fn objects(query: &Query, party: Option<String>) -> Result<Vec<String>, Refusal>
         party,
     ];
     Ok(objects.into_iter().flatten().collect())
-}
-
-/// What a row is about: the book says what that reaches.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum About {
-    Order(String),
-    Voucher(String),
-    Case(String),
-    Entry(i64),
-    /// An entry whose scopes are read.
-    Scopes(Vec<Scope>),
-}
-
-impl About {
-    /// What it reaches; nothing where the book does not know it, which rows behind it may not show.
-    fn scopes(&self, book: &Book) -> Vec<Scope> {
-        let scopes = match self {
-            Self::Order(id) => OrderId::parse(id)
-                .ok()
-                .and_then(|id| book.order_scopes(id).ok()),
-            Self::Voucher(id) => {
-                let id = VoucherId::parse(id).ok();
-                id.and_then(|id| book.voucher_scopes(id).ok())
-            }
-            Self::Case(id) => {
-                let case = CaseId::parse(id).ok().and_then(|id| book.cases.get(&id));
-                case.and_then(|case| book.case_scopes(case).ok())
-            }
-            Self::Entry(_) => None,
-            Self::Scopes(scopes) => Some(scopes.clone()),
-        };
-        scopes.unwrap_or_default()
-    }
-}
-
-/// One row of a list.
-#[derive(Debug)]
-struct Item {
-    /// Its entry: the cursor of what comes after it.
-    seq: i64,
-    about: About,
-    shown: Value,
-}
-
-/// Rows of a list, in order.
-#[derive(Debug, Default)]
-struct Listed {
-    items: Vec<Item>,
-    /// Behind which entry the next page begins, if there is one.
-    next: Option<i64>,
-    /// How many entries the rows hold.
-    size: Option<u64>,
-}
-
-impl Listed {
-    /// Reads who sees the entries of the page.
-    fn read_scopes(&mut self, db: &mut Db) -> Result<(), StoreFault> {
-        let seqs = self.items.iter().filter_map(|item| match item.about {
-            About::Entry(seq) => Some(seq),
-            About::Order(_) | About::Voucher(_) | About::Case(_) | About::Scopes(_) => None,
-        });
-        let stored: BTreeMap<i64, Vec<u8>> = log::of(db, &seqs.collect::<Vec<_>>())?
-            .into_iter()
-            .collect();
-        for Item { about, .. } in &mut self.items {
-            if let About::Entry(seq) = about {
-                let bytes = stored.get(seq).map(Vec::as_slice).unwrap_or_default();
-                let scopes = Scope::of_entry(bytes).unwrap_or_default();
-                *about = About::Scopes(scopes.into_iter().map(|(scope, _)| scope).collect());
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps what a caller sees.
-    fn limit_to(&mut self, book: &Book, sight: Sight<'_>) {
-        self.items
-            .retain(|item| sight.sees(&item.about.scopes(book)));
-    }
-
-    /// Adds the rows behind. All of them are at least as new as the first ones.
-    fn take(&mut self, rows: Self) {
-        self.items.extend(rows.items);
-        self.size = self.size.or(rows.size);
-    }
-
-    /// Cuts to a page: one row more than it has room for says that there is a next one.
-    fn cut(mut self, limit: usize) -> Self {
-        if self.items.len() > limit {
-            self.items.truncate(limit);
-            self.next = self.items.last().map(|item| item.seq);
-        }
-        self
-    }
-
-    fn written(self) -> Value {
-        let items: Vec<Value> = self.items.into_iter().map(|item| item.shown).collect();
-        let next = self.next.map(|seq| seq.to_string());
-        let as_of = self.size.unwrap_or(0).saturating_sub(1);
-        json!({ "items": items, "next": next, "as_of": as_of })
-    }
 }
 
 fn listed<R>(found: Found<R>, item: impl FnMut(&R) -> Item) -> Listed {

@@ -7,11 +7,14 @@ use std::process::{Command, Output, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use crate::support::{Client, Database, Exchange, Proxy, Server, Trail, folder, verifier_program};
+use crate::support::{
+    Client, Database, Exchange, Proxy, Server, Trail, folder, text, verifier_program,
+};
 
 on_both!(
     a_copy_that_is_killed_on_the_way_comes_to_the_same_trail,
     a_server_that_is_killed_while_it_is_copied_is_copied_whole,
+    a_limited_regulator_audits_an_address_whose_server_is_killed_meanwhile,
 );
 
 /// More than two bundles.
@@ -118,6 +121,74 @@ fn a_server_that_is_killed_while_it_is_copied_is_copied_whole(database: &Databas
     exits(&fetch("resumed").output().unwrap(), 0);
     server.stop();
     is_whole(folder.path(), &part);
+}
+
+/// The same with redacted bundles, and the audit in one go.
+fn a_limited_regulator_audits_an_address_whose_server_is_killed_meanwhile(database: &Database) {
+    let folder = folder();
+    let data = folder.path().join("data");
+    let server = Server::start(&data, database);
+    let operator = Client::operator_at(&server.address, &data);
+    let regulator = operator.member(&["regulator"]);
+    let limited =
+        json!({ "party": regulator.party, "roles": ["regulator"], "scopes": ["fund/sh-2026"] });
+    let actor = operator.done("/v1/actors", &limited)["found"]["actor"].clone();
+    let token = operator.keyed(&text(&actor), "regulator").token();
+    let funder = operator.member(&["funder"]).client;
+    for fund in ["sh-2026", "pd-2026"] {
+        funder.done("/v1/funds", &json!({ "fund": fund, "funder": "f-finance" }));
+        funder.done(
+            "/v1/funds/appropriate",
+            &json!({ "fund": fund, "fen": 500 }),
+        );
+    }
+    admit(&operator, PARTIES);
+    // A stop states how many entries each scope has, and publishes.
+    server.stop();
+    let mut server = Server::start(&data, database);
+    let proxy = Proxy::to(&server.address);
+    let url = format!("http://{}", proxy.address);
+    let mut audit = with(&[
+        "audit",
+        &url,
+        "--scope",
+        "fund/sh-2026",
+        "--token",
+        &token,
+        "--into",
+    ]);
+    audit.arg(folder.path().join("copy"));
+    audit.arg("--policy").arg(data.join("policy.txt"));
+    proxy.open(700);
+    let child = audit
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    for next in [9_000, 20_000, usize::MAX] {
+        proxy.wait_until_broken();
+        server.kill();
+        server = Server::start(&data, database);
+        proxy.lead_to(&server.address);
+        proxy.open(next);
+    }
+    let said = exits(&child.wait_with_output().unwrap(), 0);
+    assert!(said.contains("agree: localhost/quan, 57"), "{said}");
+    // Two entries of the other fund.
+    assert!(said.contains("withheld  2 entries"), "{said}");
+    assert!(said.contains("fund sh-2026"), "{said}");
+    assert!(!said.contains("fund pd-2026"), "{said}");
+    let copied = Trail::read(&folder.path().join("copy")).0;
+    assert!(
+        copied
+            .iter()
+            .any(|(name, _)| name.starts_with("redacted/fund/sh-2026/"))
+    );
+    assert!(
+        !copied
+            .iter()
+            .any(|(name, _)| name.starts_with("tile/entries/"))
+    );
 }
 
 /// Both copies are the trail, byte by byte, and what was fetched before the kill was fetched once.

@@ -447,7 +447,7 @@ impl<'p> Past<'p> {
         }
         while let Some(seen) = self.ahead.pop_front_if(|seen| seen.size <= size) {
             self.compare(&seen, root);
-            self.since = seen.last.or(self.since);
+            self.since = self.since.max(seen.last);
         }
     }
 
@@ -457,18 +457,24 @@ impl<'p> Past<'p> {
         }
     }
 
-    /// The bounds of the entries from the present size to `end`, which were read until there.
+    /// The bounds of the entries from the present size to `end`, which were read until there: behind the latest time at which any
+    /// tree without them was seen, before the earliest at which the quorum had seen one with them. A note that is put in again with
+    /// an older or a later time loosens nothing.
     pub(super) fn bounds(&self, end: u64) -> Vec<Bound> {
+        let mut earliest = self.head_seen_at;
+        let behind = self.ahead.iter().rev().map(|seen| {
+            earliest = [earliest, seen.quorum].into_iter().flatten().min();
+            earliest
+        });
+        let behind: Vec<_> = behind.collect();
         let (mut bounds, mut after) = (Vec::new(), self.since);
-        for (at, seen) in self.ahead.iter().enumerate() {
-            let mut behind = self.ahead.iter().skip(at);
-            let before = behind.find_map(|seen| seen.quorum).or(self.head_seen_at);
+        for (seen, before) in self.ahead.iter().zip(behind.into_iter().rev()) {
             bounds.push(Bound {
                 until: seen.size,
                 after,
                 before,
             });
-            after = seen.last.or(after);
+            after = after.max(seen.last);
             if seen.size >= end {
                 return bounds;
             }

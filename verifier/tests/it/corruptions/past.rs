@@ -1,5 +1,6 @@
 //! Another past than somebody has seen: the published history of cosigned checkpoints, and what a reader remembers.
 
+use verifier::book::entry::Entry;
 use verifier::trail::note::Note;
 
 use super::world::{Case, SIZE, World, chop, part, replace};
@@ -133,6 +134,36 @@ const HISTORIES: &[Row] = &[
         "a note of the history is no note",
         |w| edited(w, |_| "x".to_owned()),
         &[(EDITED, "trail.history")],
+    ),
+    exactly(
+        "an old note is put in again so that an entry can be dated back",
+        |w| {
+            let (early, late) = (w.seen(383), w.seen(383) + 1_000);
+            let seen = [(383, early), (383, late), (383, early), (SIZE, late + 1)];
+            w.signed_at(&w.entries, &seen)
+        },
+        &[("entry 383", "entry.at-bounds")],
+    ),
+    exactly(
+        "an early note is put behind a late one so that an entry can be dated ahead",
+        |w| {
+            let early = w.seen(SIZE);
+            let mut entries = w.entries.clone();
+            let mut entry = Entry::parse(&entries[383]).unwrap();
+            entry.at = entry.at.after(1_000);
+            entries[383] = entry.to_bytes().unwrap();
+            let late = early + 1_000;
+            w.signed_at(
+                &entries,
+                &[
+                    (383, w.seen(383)),
+                    (SIZE, late),
+                    (SIZE, early),
+                    (SIZE, late),
+                ],
+            )
+        },
+        &[("entry 383", "entry.at-bounds")],
     ),
     among(
         "the history has another clock than the entries",

@@ -75,6 +75,22 @@ fn a_copy_that_is_killed_on_the_way_comes_to_the_same_trail(database: &Database)
     assert!(audit().contains("held to 2 checkpoints"));
 }
 
+/// Whoever copies has begun: kills the server in the first answer, in a tile, in a bundle, and starts it anew each time.
+fn killed_on_the_way(
+    proxy: &Proxy,
+    mut server: Server,
+    (data, database): (&Path, &Database),
+) -> Server {
+    for next in [9_000, 20_000, usize::MAX] {
+        proxy.wait_until_broken();
+        server.kill();
+        server = Server::start(data, database);
+        proxy.lead_to(&server.address);
+        proxy.open(next);
+    }
+    server
+}
+
 /// The program itself, killed with SIGKILL when so many bytes of its answers have come through, and started anew.
 fn a_server_that_is_killed_while_it_is_copied_is_copied_whole(database: &Database) {
     let folder = folder();
@@ -95,16 +111,10 @@ fn a_server_that_is_killed_while_it_is_copied_is_copied_whole(database: &Databas
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     };
-    // It comes back while the fetch still asks: in the first answer, in a tile, in a bundle.
+    // It comes back while the fetch still asks.
     proxy.open(700);
     let child = fetch("patient").spawn().unwrap();
-    for next in [9_000, 20_000, usize::MAX] {
-        proxy.wait_until_broken();
-        server.kill();
-        server = Server::start(&data, database);
-        proxy.lead_to(&server.address);
-        proxy.open(next);
-    }
+    server = killed_on_the_way(&proxy, server, (&data, database));
     exits(&child.wait_with_output().unwrap(), 0);
     // It does not: what is there is kept, and the next fetch goes on from it.
     proxy.open(20_000);
@@ -145,7 +155,7 @@ fn a_limited_regulator_audits_an_address_whose_server_is_killed_meanwhile(databa
     admit(&operator, PARTIES);
     // A stop states how many entries each scope has, and publishes.
     server.stop();
-    let mut server = Server::start(&data, database);
+    let server = Server::start(&data, database);
     let proxy = Proxy::to(&server.address);
     let url = format!("http://{}", proxy.address);
     let mut audit = with(&[
@@ -165,14 +175,9 @@ fn a_limited_regulator_audits_an_address_whose_server_is_killed_meanwhile(databa
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    for next in [9_000, 20_000, usize::MAX] {
-        proxy.wait_until_broken();
-        server.kill();
-        server = Server::start(&data, database);
-        proxy.lead_to(&server.address);
-        proxy.open(next);
-    }
+    let server = killed_on_the_way(&proxy, server, (&data, database));
     let said = exits(&child.wait_with_output().unwrap(), 0);
+    drop(server);
     assert!(said.contains("agree: localhost/quan, 57"), "{said}");
     // Two entries of the other fund.
     assert!(said.contains("withheld  2 entries"), "{said}");

@@ -3,6 +3,7 @@
 //! It knows no disk: [`Files`] gives it names and bytes. It goes on after a difference and lists them all, in one pass in
 //! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
 
+mod ahead;
 mod lanes;
 mod past;
 pub mod promise;
@@ -353,7 +354,7 @@ fn check<F: Files>(
     options: &Options,
 ) -> Result<(Checked, Replay), F::Fault> {
     if options.depth == Depth::Trail {
-        return Ok((check.run(&mut |_| {})?, replay));
+        return Ok((ahead::run(|ahead| check.run(ahead, None))?, replay));
     }
     let replay = if check.is_redacted(size) {
         // Undeclared ones are checked for what they say they are.
@@ -366,7 +367,9 @@ fn check<F: Files>(
     } else {
         replay
     };
-    let (checked, replay) = lanes::run(replay, |send| check.run(send));
+    let (checked, replay) = lanes::run(replay, |send| {
+        ahead::run(|ahead| check.run(ahead, Some(send)))
+    });
     Ok((checked?, replay))
 }
 

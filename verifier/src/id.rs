@@ -8,7 +8,6 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -86,6 +85,17 @@ impl Sha256Hash {
     }
 }
 
+impl Sha256Hash {
+    /// Hands over the text, which is made on the stack.
+    pub(crate) fn with_text<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+        let mut text = [0; 43];
+        // 32 bytes fill 43 characters.
+        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
+        let text = text.get(..length).unwrap_or_default();
+        then(std::str::from_utf8(text).unwrap_or_default())
+    }
+}
+
 /// 32 bytes from strict base64url. `URL_SAFE_NO_PAD` refuses padding, white space and spare bits.
 pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
     // Room for the decoder's estimate, which exceeds what it writes.
@@ -96,7 +106,7 @@ pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
 
 impl fmt::Display for Sha256Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -135,9 +145,22 @@ impl DocumentDigest {
     }
 }
 
+impl DocumentDigest {
+    pub(crate) fn with_text<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+        const PREFIX: &[u8; 8] = b"sha-256:";
+        self.0.with_text(|hash| {
+            let mut text = [0; 51];
+            let (prefix, rest) = text.split_at_mut(PREFIX.len());
+            prefix.copy_from_slice(PREFIX);
+            rest.copy_from_slice(hash.as_bytes());
+            then(std::str::from_utf8(&text).unwrap_or_default())
+        })
+    }
+}
+
 impl fmt::Display for DocumentDigest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "sha-256:{}", self.0)
+        self.with_text(|text| f.write_str(text))
     }
 }
 
@@ -196,11 +219,21 @@ macro_rules! drawn_id {
                 let expected = concat!($prefix, "- and 16 characters of a-z2-7");
                 parse_drawn(text, $prefix).map(Self).ok_or(NotAnId { expected })
             }
+
+            /// Hands over the text, which is made on the stack.
+            pub(crate) fn with_text<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+                const HEAD: &str = concat!($prefix, "-");
+                let mut text = [0; HEAD.len() + 16];
+                let (head, drawn) = text.split_at_mut(HEAD.len());
+                head.copy_from_slice(HEAD.as_bytes());
+                drawn.copy_from_slice(&self.0);
+                then(std::str::from_utf8(&text).unwrap_or_default())
+            }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "{}-{}", $prefix, std::str::from_utf8(&self.0).unwrap_or_default())
+                self.with_text(|text| f.write_str(text))
             }
         }
         as_text!($name);
@@ -231,6 +264,10 @@ macro_rules! chosen_id {
             pub fn as_str(&self) -> &str {
                 &self.0
             }
+
+            pub(crate) fn with_text<T>(&self, then: impl FnOnce(&str) -> T) -> T {
+                then(&self.0)
+            }
         }
 
         impl fmt::Display for $name {
@@ -247,7 +284,7 @@ macro_rules! as_text {
     ($name:ident) => {
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                self.with_text(|text| serializer.serialize_str(text))
             }
         }
         impl<'de> Deserialize<'de> for $name {
@@ -318,20 +355,24 @@ packed_newtype!(Salt, Sha256Hash, DocumentDigest);
 
 impl Serialize for Salt {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&URL_SAFE_NO_PAD.encode(self.0))
+        let mut text = [0; 22];
+        // 16 bytes fill 22 characters.
+        let length = URL_SAFE_NO_PAD.encode_slice(self.0, &mut text).unwrap_or(0);
+        let text = text.get(..length).unwrap_or_default();
+        serializer.serialize_str(std::str::from_utf8(text).unwrap_or_default())
     }
 }
 
 impl<'de> Deserialize<'de> for Salt {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(&*text)
-            .map_err(serde::de::Error::custom)?;
-        let bytes = bytes
-            .try_into()
-            .map_err(|_| serde::de::Error::custom("expected 16 bytes"))?;
-        Ok(Self(bytes))
+        crate::json::text_by(deserializer, |text| {
+            // Room for the decoder's estimate, which may exceed what it writes.
+            let mut bytes = [0; 24];
+            let length = URL_SAFE_NO_PAD.decode_slice(text, &mut bytes);
+            let bytes = length.ok().and_then(|length| bytes.get(..length));
+            let bytes = bytes.and_then(|bytes| bytes.try_into().ok());
+            bytes.map(Self).ok_or("expected 16 bytes")
+        })
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! `serde_json::Value` swallows duplicate members, so text from outside passes [`check`] before it becomes a type.
 
+mod canonical;
+
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -12,6 +14,7 @@ use std::marker::PhantomData;
 use std::str::FromStr;
 
 use crate::money::INTEGER_MAX;
+use canonical::{Expected, Writer};
 
 /// Nesting beyond this is nobody's honest input.
 pub const DEPTH_MAX: usize = 16;
@@ -27,6 +30,12 @@ impl fmt::Display for NotStrict {
 }
 
 impl std::error::Error for NotStrict {}
+
+impl serde::ser::Error for NotStrict {
+    fn custom<T: fmt::Display>(sentence: T) -> Self {
+        Self(sentence.to_string())
+    }
+}
 
 impl From<serde_json::Error> for NotStrict {
     fn from(error: serde_json::Error) -> Self {
@@ -92,9 +101,22 @@ fn below<'a, N: fmt::Display>(
 
 /// Writes the canonical spelling: members in the type's order, no white space, no needless escape.
 /// # Errors
-/// [`NotStrict`] for a type that JSON cannot hold (a map with keys that are not strings).
+/// [`NotStrict`] for a type that our JSON cannot hold (a fraction, a map whose keys are no texts).
 pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotStrict> {
-    Ok(serde_json::to_vec(value)?)
+    let mut writer = Writer::new(Vec::with_capacity(LENGTH));
+    value.serialize(&mut writer)?;
+    Ok(writer.sink)
+}
+
+/// Room for most of what is written.
+const LENGTH: usize = 2_048;
+
+/// Whether a text is the canonical spelling of a value, and passes [`check`].
+pub fn canonical_is<T: Serialize + ?Sized>(value: &T, text: &[u8]) -> bool {
+    let mut writer = Writer::new(Expected::new(text));
+    let written = value.serialize(&mut writer);
+    // A type names no member twice: only depth and numbers are left to be refused.
+    written.is_ok() && writer.sink.is_met() && !writer.is_loose()
 }
 
 /// Reads a text and refuses it if it is not the canonical spelling of what it says.
@@ -102,7 +124,7 @@ pub fn write<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, NotStrict> {
 /// [`NotStrict`].
 pub fn read_canonical<T: DeserializeOwned + Serialize>(text: &[u8]) -> Result<T, NotStrict> {
     let value: T = read(text)?;
-    if write(&value)? == text {
+    if canonical_is(&value, text) {
         Ok(value)
     } else {
         Err(NotStrict("not the one spelling".into()))
@@ -135,17 +157,27 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 pub fn text<'de, D: Deserializer<'de>, T: FromStr<Err: fmt::Display>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
-    struct Text<T>(PhantomData<T>);
-    impl<T: FromStr<Err: fmt::Display>> Visitor<'_> for Text<T> {
+    text_by(deserializer, str::parse)
+}
+
+/// Reads a text into a type by a function, without copying it.
+/// # Errors
+/// The function's own.
+pub fn text_by<'de, D: Deserializer<'de>, T, E: fmt::Display>(
+    deserializer: D,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, D::Error> {
+    struct Text<P>(P);
+    impl<T, F: fmt::Display, P: FnOnce(&str) -> Result<T, F>> Visitor<'_> for Text<P> {
         type Value = T;
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.write_str("a string")
         }
         fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
-            text.parse().map_err(E::custom)
+            (self.0)(text).map_err(E::custom)
         }
     }
-    deserializer.deserialize_str(Text(PhantomData))
+    deserializer.deserialize_str(Text(parse))
 }
 
 /// Reads an optional member that is absent or a value, never `null`: one spelling of "absent" (`default, deserialize_with`).

@@ -84,19 +84,20 @@ impl Timestamp {
     }
 }
 
-impl fmt::Display for Timestamp {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Timestamp {
+    fn push_to(self, text: &mut String) {
         let (day, second) = (
             self.0.div_euclid(DAY_SECONDS),
             self.0.rem_euclid(DAY_SECONDS),
         );
-        let (hour, minute) = (second / HOUR_SECONDS, second / 60 % 60);
-        write!(
-            f,
-            "{}T{hour:02}:{minute:02}:{:02}Z",
-            LocalDay(day),
-            second % 60
-        )
+        LocalDay(day).push_to(text);
+        text.push('T');
+        push_digits(text, second / HOUR_SECONDS, 2);
+        text.push(':');
+        push_digits(text, second / 60 % 60, 2);
+        text.push(':');
+        push_digits(text, second % 60, 2);
+        text.push('Z');
     }
 }
 
@@ -213,10 +214,14 @@ impl LocalDay {
     }
 }
 
-impl fmt::Display for LocalDay {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl LocalDay {
+    fn push_to(self, text: &mut String) {
         let (year, month, day) = self.civil();
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        push_digits(text, year, 4);
+        text.push('-');
+        push_digits(text, month, 2);
+        text.push('-');
+        push_digits(text, day, 2);
     }
 }
 
@@ -319,13 +324,22 @@ impl NamedPeriod {
     }
 }
 
-impl fmt::Display for NamedPeriod {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl NamedPeriod {
+    /// Adds the text to a text.
+    pub(crate) fn push_to(self, text: &mut String) {
         match self {
-            Self::Year(year) => write!(f, "{year:04}"),
-            Self::Quarter(year, quarter) => write!(f, "{year:04}-Q{quarter}"),
-            Self::Month(year, month) => write!(f, "{year:04}-{month:02}"),
-            Self::Day(day) => day.fmt(f),
+            Self::Year(year) => push_digits(text, year, 4),
+            Self::Quarter(year, quarter) => {
+                push_digits(text, year, 4);
+                text.push_str("-Q");
+                push_digits(text, quarter, 1);
+            }
+            Self::Month(year, month) => {
+                push_digits(text, year, 4);
+                text.push('-');
+                push_digits(text, month, 2);
+            }
+            Self::Day(day) => day.push_to(text),
         }
     }
 }
@@ -363,28 +377,51 @@ impl ClockHour {
     }
 }
 
-impl fmt::Display for ClockHour {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}T{:02}Z",
-            LocalDay(self.0.div_euclid(24)),
-            self.0.rem_euclid(24)
-        )
+impl ClockHour {
+    /// Adds the text to a text.
+    pub(crate) fn push_to(self, text: &mut String) {
+        LocalDay(self.0.div_euclid(24)).push_to(text);
+        text.push('T');
+        push_digits(text, self.0.rem_euclid(24), 2);
+        text.push('Z');
     }
 }
+
+/// Adds a number with zeros before it, as `{number:0width}` does.
+fn push_digits(text: &mut String, number: i64, width: u32) {
+    if !(0..10_i64.pow(width)).contains(&number) {
+        let width = usize::try_from(width).unwrap_or_default();
+        text.push_str(&format!("{number:0width$}"));
+        return;
+    }
+    for place in (0..width).rev() {
+        let digit = u8::try_from(number / 10_i64.pow(place) % 10).unwrap_or(0);
+        text.push(char::from(b'0' + digit));
+    }
+}
+
+/// Room for the longest of these texts.
+const TEXT_BYTES: usize = 20;
 
 macro_rules! as_json_text {
     ($($name:ident),*) => {$(
         impl Serialize for $name {
             fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
+                let mut text = String::with_capacity(TEXT_BYTES);
+                self.push_to(&mut text);
+                serializer.serialize_str(&text)
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let mut text = String::with_capacity(TEXT_BYTES);
+                self.push_to(&mut text);
+                f.write_str(&text)
             }
         }
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                Self::parse(&text).map_err(serde::de::Error::custom)
+                crate::json::text_by(deserializer, Self::parse)
             }
         }
     )*};

@@ -33,7 +33,7 @@ pub(super) struct Piece {
 /// A piece, read.
 pub(super) struct Parsed {
     pub(super) first: u64,
-    pub(super) entries: Vec<Option<Result<Entry, Refusal>>>,
+    pub(super) entries: Vec<Option<Result<Box<Entry>, Refusal>>>,
     pub(super) bounds: Vec<Bound>,
     pub(super) stated: Vec<Stated>,
 }
@@ -108,7 +108,7 @@ fn lane<'scope>(
 }
 
 fn parse(piece: Piece, keys: &Keys) -> Parsed {
-    let parse = |entry: Option<Vec<u8>>| entry.map(|bytes| Entry::parse(&bytes));
+    let parse = |entry: Option<Vec<u8>>| entry.map(|bytes| Entry::parse(&bytes).map(Box::new));
     let mut entries: Vec<_> = piece.entries.into_iter().map(parse).collect();
     let read = entries.iter_mut().flatten().flatten();
     let statements = read.filter_map(|entry| entry.asked.statement_mut());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
+use super::ahead::{Ahead, Entries, Hashed};
 use super::lanes::Piece;
 use super::past::{Bound, Past};
 use super::redacted::Redacted;
@@ -49,30 +50,6 @@ pub(super) struct Checked {
     pub(super) stated: Vec<Stated>,
 }
 
-/// The entries of one bundle and their leaf hashes.
-struct Entries {
-    bytes: Vec<Vec<u8>>,
-    hashes: Vec<Hash>,
-}
-
-impl Entries {
-    fn new(entries: &[&[u8]]) -> Self {
-        Self {
-            bytes: entries.iter().map(|entry| entry.to_vec()).collect(),
-            hashes: entries.iter().map(|entry| tree::leaf_hash(entry)).collect(),
-        }
-    }
-
-    /// The entries that are in the tree. Any other says nothing; it is reported already.
-    fn in_tree(self, leaves: &[Hash]) -> Vec<Option<Vec<u8>>> {
-        let hashes = self.hashes.iter().zip(leaves);
-        let entries = self.bytes.into_iter().zip(hashes);
-        entries
-            .map(|(entry, (hash, leaf))| (hash == leaf).then_some(entry))
-            .collect()
-    }
-}
-
 impl<'a, F: Files> TreeCheck<'a, F> {
     pub(super) fn new(
         files: &'a mut F,
@@ -98,25 +75,36 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         Ok(check)
     }
 
-    /// Checks all files in the order of the entries and sends the entries on.
-    pub(super) fn run(mut self, send: &mut dyn FnMut(Piece)) -> Result<Checked, F::Fault> {
+    /// Checks all files in the order of the entries and sends the entries on, if anybody wants them.
+    pub(super) fn run(
+        mut self,
+        mut ahead: Ahead,
+        mut send: Option<&mut dyn FnMut(Piece)>,
+    ) -> Result<Checked, F::Fault> {
         let (mut count, mut withheld) = (0, 0);
+        let is_wanted = send.is_some();
+        let mut send = |first, entries, (bounds, stated)| {
+            let piece = Piece {
+                first,
+                entries,
+                bounds,
+                stated,
+            };
+            send.as_mut().map(|send| send(piece))
+        };
+        let mut unread = bundle::bundles_of(self.size);
         self.look_ahead(0)?;
         self.past.pass(0, Hash::EMPTY);
         for path in bundle::bundles_of(self.size) {
             self.bundle = path.number();
-            let entries = self.bundle(path)?;
+            let hashed = self.read_ahead(&mut ahead, &mut unread)?;
+            let entries = self.bundle(path, hashed);
             let first = path.first();
             let end = first.saturating_add(path.width().into());
             let bounds = self.look_ahead(end)?;
             let stated = self.past.take_stated(end);
             let Some(leaves) = self.leaves(path, entries.as_ref())? else {
-                send(Piece {
-                    first,
-                    entries: vec![None],
-                    bounds,
-                    stated,
-                });
+                send(first, vec![None], (bounds, stated));
                 self.give_up(path);
                 return Ok(self.checked((count, withheld)));
             };
@@ -130,28 +118,35 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 Some(entries) => {
                     self.compare_entries(path, &entries.hashes, &leaves);
                     count += u64::from(path.width());
-                    entries.in_tree(&leaves)
+                    is_wanted.then(|| entries.in_tree(&leaves))
                 }
                 None if cut => {
                     count += u64::from(path.width());
-                    withheld += seen
-                        .iter()
-                        .map(|entry| u64::from(entry.is_none()))
-                        .sum::<u64>();
-                    seen
+                    let kept = seen.iter().map(|entry| u64::from(entry.is_none()));
+                    withheld += kept.sum::<u64>();
+                    Some(seen)
                 }
-                None => vec![None],
+                None => Some(vec![None]),
             };
-            send(Piece {
-                first,
-                entries,
-                bounds,
-                stated,
-            });
+            send(first, entries.unwrap_or_default(), (bounds, stated));
             self.files.progress(count, self.size.get());
         }
         self.finish()?;
         Ok(self.checked((count, withheld)))
+    }
+
+    /// The next bundle, hashed; the ones behind it are read meanwhile.
+    fn read_ahead(
+        &mut self,
+        ahead: &mut Ahead,
+        unread: &mut impl Iterator<Item = BundlePath>,
+    ) -> Result<Hashed, F::Fault> {
+        while ahead.has_room() {
+            let Some(path) = unread.next() else { break };
+            let bytes = self.files.read(&path.to_string(), BUNDLE_BYTES_MAX)?;
+            ahead.put(path, bytes);
+        }
+        Ok(ahead.take())
     }
 
     fn checked(mut self, (entries, withheld): (u64, u64)) -> Checked {
@@ -179,35 +174,27 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         self.differences.push((self.bundle, difference));
     }
 
-    /// Reads the bundle that a log of this size must have.
-    fn bundle(&mut self, path: BundlePath) -> Result<Option<Entries>, F::Fault> {
-        let found = self.read_bundle(path)?;
-        if found.is_none() && !self.redacted.stands_for(path) {
+    /// The bundle that a log of this size must have.
+    fn bundle(&mut self, path: BundlePath, hashed: Hashed) -> Option<Entries> {
+        if hashed.is_none() && !self.redacted.stands_for(path) {
             self.report(Difference::missing(path.to_string()));
         }
-        Ok(found.flatten())
+        self.sound(path, hashed?)
+    }
+
+    /// A bundle that is one; what is none is told.
+    fn sound(&mut self, path: BundlePath, read: Result<Entries, Flaw>) -> Option<Entries> {
+        if let Err(flaw) = &read {
+            let place = Place::File(path.to_string());
+            self.report(Difference::of(place, "entries behind their lengths", flaw));
+        }
+        read.ok()
     }
 
     /// Whether a bundle lies there whole.
     pub(super) fn has_bundle(&self, path: BundlePath) -> bool {
         let widths = self.widths.get(&(None, path.number()));
         widths.is_some_and(|widths| widths.contains(&path.width()))
-    }
-
-    /// Reads a bundle: `None` if there is no such file, `Some(None)` if it is no bundle.
-    fn read_bundle(&mut self, path: BundlePath) -> Result<Option<Option<Entries>>, F::Fault> {
-        let name = path.to_string();
-        let Some(bytes) = self.files.read(&name, BUNDLE_BYTES_MAX)? else {
-            return Ok(None);
-        };
-        match bundle::decode(&bytes, path.width()) {
-            Ok(entries) => Ok(Some(Some(Entries::new(&entries)))),
-            Err(flaw) => {
-                let place = Place::File(name);
-                self.report(Difference::of(place, "entries behind their lengths", &flaw));
-                Ok(Some(None))
-            }
-        }
     }
 
     /// The leaf hashes under a bundle. Where entries and tile disagree, the signed tree says which of the two is
@@ -272,7 +259,9 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             let Some(path) = BundlePath::new(path.number(), older) else {
                 continue;
             };
-            if let Some(Some(entries)) = self.read_bundle(path)? {
+            let bytes = self.files.read(&path.to_string(), BUNDLE_BYTES_MAX)?;
+            let read = bytes.map(|bytes| Entries::read(path, bytes));
+            if let Some(entries) = read.and_then(|read| self.sound(path, read)) {
                 self.compare_entries(path, &entries.hashes, leaves);
             }
         }

@@ -113,7 +113,21 @@ impl Entry {
     /// # Errors
     /// `entry.too-large` beyond [`ENTRY_BYTES_MAX`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, Refusal> {
-        let bytes = json::write(&Written {
+        let bytes = json::write(&self.written())?;
+        if bytes.len() > ENTRY_BYTES_MAX {
+            return Err(Refusal::new(
+                Code::EntryTooLarge,
+                format!(
+                    "the entry would have {} of at most {ENTRY_BYTES_MAX} bytes; send a smaller request",
+                    bytes.len()
+                ),
+            ));
+        }
+        Ok(bytes)
+    }
+
+    fn written(&self) -> Written<'_> {
+        Written {
             v: VERSION,
             seq: self.seq,
             at: self.at,
@@ -129,17 +143,7 @@ impl Entry {
             found: &self.found,
             postings: &self.postings,
             counters: &self.counters,
-        })?;
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(Refusal::new(
-                Code::EntryTooLarge,
-                format!(
-                    "the entry would have {} of at most {ENTRY_BYTES_MAX} bytes; send a smaller request",
-                    bytes.len()
-                ),
-            ));
         }
-        Ok(bytes)
     }
 
     /// Reads stored bytes and refuses any but the one spelling.
@@ -149,8 +153,15 @@ impl Entry {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(spelling("longer than an entry may be"));
         }
+        let read = Self::read(bytes);
+        if let Ok(entry) = &read
+            && json::canonical_is(&entry.written(), bytes)
+        {
+            return read;
+        }
+        // It is refused: what for is said in this order.
         json::check(bytes).map_err(|fault| spelling(&fault.to_string()))?;
-        let entry = Self::read(bytes)?;
+        let entry = read?;
         if entry.to_bytes()? != bytes {
             return Err(spelling(
                 "the bytes are not the one spelling of what they say",

@@ -73,14 +73,16 @@ impl Scope {
 
 impl Serialize for Scope {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        match self {
+            Self::Common => serializer.serialize_str("common"),
+            Self::Fund(_) | Self::Region(_) => serializer.serialize_str(&self.to_string()),
+        }
     }
 }
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        crate::json::text_by(deserializer, Self::parse)
     }
 }
 

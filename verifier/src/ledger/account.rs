@@ -3,7 +3,6 @@
 use crate::id::{BatchId, FundId, FunderId, OrderId, PartyId, ProgrammeId, VoucherId};
 use crate::time::NamedPeriod;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -18,6 +17,9 @@ impl fmt::Display for NotAnAccount {
 }
 
 impl std::error::Error for NotAnAccount {}
+
+/// Room for most names.
+const TEXT_BYTES: usize = 96;
 
 /// One claim of an order, 0 ..= 7 in stacking order.
 pub type ClaimIndex = u8;
@@ -191,23 +193,57 @@ fn claim(part: &str) -> Option<ClaimIndex> {
     }
 }
 
+impl Account {
+    /// Adds the text form to a text.
+    fn push_to(&self, text: &mut String) {
+        /// A part of an account's name behind its first word.
+        macro_rules! push {
+            ($($part:expr),*) => {{
+                text.push_str(self.class());
+                $(
+                    text.push('/');
+                    $part.with_text(|part| text.push_str(part));
+                )*
+            }};
+        }
+        match self {
+            Self::Treasury(funder, fund) => push!(funder, fund),
+            Self::Fund(fund) => push!(fund),
+            Self::Voucher(voucher, fund) => push!(voucher, fund),
+            Self::Hold(order, claim, fund) | Self::Disputed(order, claim, fund) => {
+                push!(order, Digit(*claim), fund);
+            }
+            Self::Earned(programme, party, fund, period) => {
+                push!(programme, party, fund);
+                text.push('/');
+                period.push_to(text);
+            }
+            Self::Transit(batch, party, fund) => push!(batch, party, fund),
+            Self::Payable(party, fund)
+            | Self::Paid(party, fund)
+            | Self::Advance(party, fund)
+            | Self::Owed(party, fund) => push!(party, fund),
+        }
+    }
+}
+
+/// The number of a claim, as a part of an account's name.
+struct Digit(ClaimIndex);
+
+impl Digit {
+    fn with_text(&self, then: impl FnOnce(&str)) {
+        match char::from_digit(u32::from(self.0), 10) {
+            Some(digit) => then(digit.encode_utf8(&mut [0; 4])),
+            None => then(&self.0.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Account {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Treasury(funder, fund) => write!(f, "treasury/{funder}/{fund}"),
-            Self::Fund(fund) => write!(f, "fund/{fund}"),
-            Self::Voucher(voucher, fund) => write!(f, "voucher/{voucher}/{fund}"),
-            Self::Hold(order, claim, fund) => write!(f, "hold/{order}/{claim}/{fund}"),
-            Self::Disputed(order, claim, fund) => write!(f, "disputed/{order}/{claim}/{fund}"),
-            Self::Earned(programme, party, fund, period) => {
-                write!(f, "earned/{programme}/{party}/{fund}/{period}")
-            }
-            Self::Payable(party, fund) => write!(f, "payable/{party}/{fund}"),
-            Self::Transit(batch, party, fund) => write!(f, "transit/{batch}/{party}/{fund}"),
-            Self::Paid(party, fund) => write!(f, "paid/{party}/{fund}"),
-            Self::Advance(party, fund) => write!(f, "advance/{party}/{fund}"),
-            Self::Owed(party, fund) => write!(f, "owed/{party}/{fund}"),
-        }
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 
@@ -268,14 +304,15 @@ const fn period_text(period: NamedPeriod) -> (i64, i64, i64) {
 
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = String::with_capacity(TEXT_BYTES);
+        self.push_to(&mut text);
+        serializer.serialize_str(&text)
     }
 }
 
 impl<'de> Deserialize<'de> for Account {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        crate::json::text_by(deserializer, Self::parse)
     }
 }
 

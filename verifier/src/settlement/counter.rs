@@ -9,7 +9,6 @@ use crate::id::{GpuModel, PartyId, Sha256Hash, SiteId};
 use crate::money::INTEGER_MAX;
 use crate::time::{ClockHour, LocalDay, NamedPeriod};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -75,13 +74,25 @@ impl CounterKey {
     /// GPU-seconds of a site's hardware in a clock hour: `site/{site}/{gpu model}/{hour}`.
     #[must_use]
     pub fn site(site: SiteId, model: &GpuModel, hour: ClockHour) -> Self {
-        Self(format!("site/{site}/{model}/{hour}").into())
+        let mut key = String::with_capacity(KEY_BYTES_MAX);
+        key.push_str("site/");
+        site.with_text(|site| key.push_str(site));
+        key.push('/');
+        key.push_str(model.as_str());
+        key.push('/');
+        hour.push_to(&mut key);
+        Self(key.into())
     }
 
     /// In how many standing receipts of its one order a scheduler run is: `run/{site}/{16 bytes of SHA-256}`.
     #[must_use]
     pub fn run(site: SiteId, run: &[u8; 16]) -> Self {
-        Self(format!("run/{site}/{}", URL_SAFE_NO_PAD.encode(run)).into())
+        let mut key = String::with_capacity(KEY_BYTES_MAX);
+        key.push_str("run/");
+        site.with_text(|site| key.push_str(site));
+        key.push('/');
+        URL_SAFE_NO_PAD.encode_string(run, &mut key);
+        Self(key.into())
     }
 
     /// Whether it counts a site's hours or runs: the site keeps those.
@@ -100,9 +111,18 @@ impl CounterKey {
     /// # Errors
     /// [`NotACounter`].
     pub fn parse(text: &str) -> Result<Self, NotACounter> {
-        let word = |w: &str| !w.is_empty() && w.bytes().all(|c| c.is_ascii_graphic());
-        let good = text.len() <= KEY_BYTES_MAX && text.contains('/') && text.split('/').all(word);
-        if good {
+        // Two words or more, none empty: no `/` at either end or beside another.
+        let (mut words, mut before) = (1, b'/');
+        for byte in text.bytes() {
+            if byte == b'/' {
+                words += 1;
+            }
+            if !byte.is_ascii_graphic() || (byte, before) == (b'/', b'/') {
+                return Err(NotACounter);
+            }
+            before = byte;
+        }
+        if text.len() <= KEY_BYTES_MAX && words > 1 && before != b'/' {
             Ok(Self(text.into()))
         } else {
             Err(NotACounter)
@@ -136,8 +156,7 @@ impl Serialize for CounterKey {
 
 impl<'de> Deserialize<'de> for CounterKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        Self::parse(&text).map_err(serde::de::Error::custom)
+        crate::json::text_by(deserializer, Self::parse)
     }
 }
 

@@ -179,7 +179,11 @@ fn first_to_escape(text: &[u8]) -> Option<usize> {
     let clean = words
         .iter()
         // Without a branch inside: the compiler makes it one comparison of all 32.
-        .take_while(|word| !word.iter().fold(false, |any, byte| any | must_escape(*byte)))
+        .take_while(|word| {
+            !word
+                .iter()
+                .fold(false, |any, byte| any | must_escape(*byte))
+        })
         .count()
         * 32;
     let rest = text.get(clean..).unwrap_or_default();
@@ -473,6 +477,7 @@ mod tests {
     use super::super::{canonical_is, check, write};
     use super::*;
     use proptest::prelude::*;
+    use serde::Serialize;
     use serde_json::{Value, json};
     use std::collections::BTreeMap;
 
@@ -544,7 +549,10 @@ mod tests {
             serde_json::from_str::<Value>(&text).unwrap()
         };
         for (value, is_strict) in [
-            (json!({"a": [1, -1, true, null, "x\n"], "b": INTEGER_MAX}), true),
+            (
+                json!({"a": [1, -1, true, null, "x\n"], "b": INTEGER_MAX}),
+                true,
+            ),
             (json!(-INTEGER_MAX), true),
             (json!(INTEGER_MAX + 1), false),
             (json!(-INTEGER_MAX - 1), false),

@@ -354,7 +354,7 @@ fn check<F: Files>(
     options: &Options,
 ) -> Result<(Checked, Replay), F::Fault> {
     if options.depth == Depth::Trail {
-        return Ok((ahead::run(|ahead| check.run(ahead, None))?, replay));
+        return Ok((ahead::run(|ahead| check.run(ahead, &mut |_| {}))?, replay));
     }
     let replay = if check.is_redacted(size) {
         // Undeclared ones are checked for what they say they are.
@@ -367,9 +367,7 @@ fn check<F: Files>(
     } else {
         replay
     };
-    let (checked, replay) = lanes::run(replay, |send| {
-        ahead::run(|ahead| check.run(ahead, Some(send)))
-    });
+    let (checked, replay) = lanes::run(replay, |send| ahead::run(|ahead| check.run(ahead, send)));
     Ok((checked?, replay))
 }
 

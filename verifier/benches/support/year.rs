@@ -341,7 +341,7 @@ impl<'t, 'a> Year<'t, 'a> {
         }
         let place = |number: usize| {
             let buyer = self.buyers[number % BUYERS];
-            let voucher = if number % 2 == 0 {
+            let voucher = if number.is_multiple_of(2) {
                 self.issue(buyer)
             } else {
                 self.apply(buyer)

@@ -30,16 +30,32 @@ impl Entries {
             hashes,
         })
     }
+}
 
+/// What lies at the places of a bundle.
+pub(super) enum Found {
+    /// The bundle, and the leaf hashes in the tree.
+    Bundle(Entries, Vec<Hash>),
+    /// Single entries; none where it is not known or withheld.
+    Single(Vec<Option<Vec<u8>>>),
+}
+
+impl Found {
     /// The entries that are in the tree. Any other says nothing; it is reported already.
-    pub(super) fn in_tree(&self, leaves: &[Hash]) -> Vec<Option<Vec<u8>>> {
-        let entries = bundle::decode(&self.bytes, self.path.width()).unwrap_or_default();
-        let hashes = self.hashes.iter().zip(leaves);
-        entries
-            .into_iter()
-            .zip(hashes)
-            .map(|(entry, (hash, leaf))| (hash == leaf).then(|| entry.to_vec()))
-            .collect()
+    pub(super) fn in_tree(&self) -> Vec<Option<&[u8]>> {
+        match self {
+            Self::Bundle(bundle, leaves) => {
+                let entries = bundle::decode(&bundle.bytes, bundle.path.width());
+                let hashes = bundle.hashes.iter().zip(leaves);
+                entries
+                    .unwrap_or_default()
+                    .into_iter()
+                    .zip(hashes)
+                    .map(|(entry, (hash, leaf))| (hash == leaf).then_some(entry))
+                    .collect()
+            }
+            Self::Single(entries) => entries.iter().map(Option::as_deref).collect(),
+        }
     }
 }
 

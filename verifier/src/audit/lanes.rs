@@ -9,6 +9,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{PoisonError, RwLock};
 use std::thread::{Scope, available_parallelism, scope};
 
+use super::ahead::Found;
 use super::past::Bound;
 use super::replay::Replay;
 use super::signers::Stated;
@@ -20,10 +21,10 @@ use crate::signature::{Kid, PublicKey};
 /// Pieces that wait before and behind each lane.
 const WAITING: usize = 2;
 
-/// The entries of one bundle from a place on; none where the entry is not the one in the tree.
+/// The entries of one bundle from a place on.
 pub(super) struct Piece {
     pub(super) first: u64,
-    pub(super) entries: Vec<Option<Vec<u8>>>,
+    pub(super) entries: Found,
     /// When they were written, by those who saw the log grow; ascending.
     pub(super) bounds: Vec<Bound>,
     /// Checkpoints of the log up to the last entry.
@@ -108,8 +109,9 @@ fn lane<'scope>(
 }
 
 fn parse(piece: Piece, keys: &Keys) -> Parsed {
-    let parse = |entry: Option<Vec<u8>>| entry.map(|bytes| Entry::parse(&bytes).map(Box::new));
-    let mut entries: Vec<_> = piece.entries.into_iter().map(parse).collect();
+    let in_tree = piece.entries.in_tree();
+    let parse = |entry: Option<&[u8]>| entry.map(|bytes| Entry::parse(bytes).map(Box::new));
+    let mut entries: Vec<_> = in_tree.into_iter().map(parse).collect();
     let read = entries.iter_mut().flatten().flatten();
     let statements = read.filter_map(|entry| entry.asked.statement_mut());
     receipt::verify_all(statements, |kid| keys.get(kid));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 
-use super::ahead::{Ahead, Entries, Hashed};
+use super::ahead::{Ahead, Entries, Found, Hashed};
 use super::lanes::Piece;
 use super::past::{Bound, Past};
 use super::redacted::Redacted;
@@ -75,23 +75,13 @@ impl<'a, F: Files> TreeCheck<'a, F> {
         Ok(check)
     }
 
-    /// Checks all files in the order of the entries and sends the entries on, if anybody wants them.
+    /// Checks all files in the order of the entries and sends the entries on.
     pub(super) fn run(
         mut self,
         mut ahead: Ahead,
-        mut send: Option<&mut dyn FnMut(Piece)>,
+        send: &mut dyn FnMut(Piece),
     ) -> Result<Checked, F::Fault> {
         let (mut count, mut withheld) = (0, 0);
-        let is_wanted = send.is_some();
-        let mut send = |first, entries, (bounds, stated)| {
-            let piece = Piece {
-                first,
-                entries,
-                bounds,
-                stated,
-            };
-            send.as_mut().map(|send| send(piece))
-        };
         let mut unread = bundle::bundles_of(self.size);
         self.look_ahead(0)?;
         self.past.pass(0, Hash::EMPTY);
@@ -104,7 +94,12 @@ impl<'a, F: Files> TreeCheck<'a, F> {
             let bounds = self.look_ahead(end)?;
             let stated = self.past.take_stated(end);
             let Some(leaves) = self.leaves(path, entries.as_ref())? else {
-                send(first, vec![None], (bounds, stated));
+                send(Piece {
+                    first,
+                    entries: Found::Single(vec![None]),
+                    bounds,
+                    stated,
+                });
                 self.give_up(path);
                 return Ok(self.checked((count, withheld)));
             };
@@ -118,17 +113,22 @@ impl<'a, F: Files> TreeCheck<'a, F> {
                 Some(entries) => {
                     self.compare_entries(path, &entries.hashes, &leaves);
                     count += u64::from(path.width());
-                    is_wanted.then(|| entries.in_tree(&leaves))
+                    Found::Bundle(entries, leaves)
                 }
                 None if cut => {
                     count += u64::from(path.width());
                     let kept = seen.iter().map(|entry| u64::from(entry.is_none()));
                     withheld += kept.sum::<u64>();
-                    Some(seen)
+                    Found::Single(seen)
                 }
-                None => Some(vec![None]),
+                None => Found::Single(vec![None]),
             };
-            send(first, entries.unwrap_or_default(), (bounds, stated));
+            send(Piece {
+                first,
+                entries,
+                bounds,
+                stated,
+            });
             self.files.progress(count, self.size.get());
         }
         self.finish()?;

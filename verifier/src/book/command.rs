@@ -29,6 +29,7 @@ pub use programme::*;
 pub use refusals::*;
 pub use supply::*;
 
+use serde::ser::Error as _;
 use serde::{Deserialize, Serialize};
 
 use crate::json::{self, NotStrict};
@@ -135,9 +136,9 @@ macro_rules! commands {
             }
 
             /// Reads the payload of an entry that is compared with its one spelling afterwards, or that was written here.
-            pub(super) fn from_json(kind: Kind, payload: &[u8]) -> Result<Self, serde_json::Error> {
+            pub(super) fn from_json(kind: Kind, payload: &str) -> Result<Self, serde_json::Error> {
                 match kind {
-                    $(Kind::$variant => serde_json::from_slice(payload).map(Self::$variant),)*
+                    $(Kind::$variant => serde_json::from_str(payload).map(Self::$variant),)*
                 }
             }
         }
@@ -159,7 +160,8 @@ impl Command {
     /// [`NotStrict`] says what is wrong with the payload.
     pub fn parse(kind: Kind, payload: &[u8]) -> Result<Self, NotStrict> {
         json::check(payload)?;
-        let command = Self::from_json(kind, payload)?;
+        let text = str::from_utf8(payload).map_err(NotStrict::custom)?;
+        let command = Self::from_json(kind, text)?;
         json::check_objects(payload, &command)?;
         Ok(command)
     }

@@ -178,13 +178,14 @@ impl Entry {
     }
 
     fn read(bytes: &[u8]) -> Result<Self, Refusal> {
+        let text = str::from_utf8(bytes).map_err(|fault| spelling(&fault.to_string()))?;
         let read: Read<'_> =
-            serde_json::from_slice(bytes).map_err(|fault| spelling(&fault.to_string()))?;
+            serde_json::from_str(text).map_err(|fault| spelling(&fault.to_string()))?;
         if read.v != VERSION {
             return Err(spelling("an unknown version"));
         }
         let kind = Kind::parse(&read.kind).ok_or_else(|| spelling("an unknown type"))?;
-        let asked = Command::from_json(kind, read.asked.get().as_bytes())
+        let asked = Command::from_json(kind, read.asked.get())
             .map_err(|fault| spelling(&fault.to_string()))?;
         Ok(Self {
             seq: read.seq,

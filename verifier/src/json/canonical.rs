@@ -14,11 +14,16 @@ use crate::money::INTEGER_MAX;
 /// Where the spelling goes, piece by piece.
 pub(super) trait Sink {
     fn put(&mut self, piece: &[u8]);
+    fn put_byte(&mut self, byte: u8);
 }
 
 impl Sink for Vec<u8> {
     fn put(&mut self, piece: &[u8]) {
         self.extend_from_slice(piece);
+    }
+
+    fn put_byte(&mut self, byte: u8) {
+        self.push(byte);
     }
 }
 
@@ -49,6 +54,13 @@ impl Sink for Expected<'_> {
             None => self.is_same = false,
         }
     }
+
+    fn put_byte(&mut self, byte: u8) {
+        match self.rest.split_first() {
+            Some((first, rest)) if *first == byte => self.rest = rest,
+            Some(_) | None => self.is_same = false,
+        }
+    }
 }
 
 /// Writes values into a sink.
@@ -75,17 +87,19 @@ impl<S: Sink> Writer<S> {
         self.is_loose
     }
 
-    fn open(&mut self, bracket: &[u8]) -> Result<(), NotStrict> {
+    fn open(&mut self, bracket: u8) -> Result<(), NotStrict> {
         self.no_name()?;
         self.depth += 1;
         self.is_loose |= self.depth > DEPTH_MAX;
-        self.sink.put(bracket);
+        self.sink.put_byte(bracket);
         Ok(())
     }
 
     fn close(&mut self, brackets: &[u8]) {
         self.depth = self.depth.saturating_sub(brackets.len());
-        self.sink.put(brackets);
+        brackets
+            .iter()
+            .for_each(|bracket| self.sink.put_byte(*bracket));
     }
 
     fn no_name(&self) -> Result<(), NotStrict> {
@@ -103,8 +117,9 @@ impl<S: Sink> Writer<S> {
 
     fn number(&mut self, is_negative: bool, magnitude: u128) {
         self.is_loose |= magnitude > u128::from(INTEGER_MAX.unsigned_abs());
-        let quote: &[u8] = if self.is_name { b"\"" } else { b"" };
-        self.sink.put(quote);
+        if self.is_name {
+            self.sink.put_byte(b'"');
+        }
         // Enough for the sign and the 39 digits of 2¹²⁸.
         let mut digits = [0_u8; 40];
         let mut first = digits.len();
@@ -128,11 +143,13 @@ impl<S: Sink> Writer<S> {
             put(b'-');
         }
         self.sink.put(digits.get(first..).unwrap_or_default());
-        self.sink.put(quote);
+        if self.is_name {
+            self.sink.put_byte(b'"');
+        }
     }
 
     fn text(&mut self, text: &str) {
-        self.sink.put(b"\"");
+        self.sink.put_byte(b'"');
         let mut rest = text.as_bytes();
         while let Some(at) = first_to_escape(rest) {
             let (plain, after) = rest.split_at(at);
@@ -143,7 +160,7 @@ impl<S: Sink> Writer<S> {
             }
         }
         self.sink.put(rest);
-        self.sink.put(b"\"");
+        self.sink.put_byte(b'"');
     }
 
     fn escape(&mut self, byte: u8) {
@@ -162,10 +179,10 @@ impl<S: Sink> Writer<S> {
     /// Writes a member's name.
     fn name(&mut self, is_first: bool, name: &str) {
         if !is_first {
-            self.sink.put(b",");
+            self.sink.put_byte(b',');
         }
         self.text(name);
-        self.sink.put(b":");
+        self.sink.put_byte(b':');
     }
 }
 
@@ -201,7 +218,7 @@ pub(super) struct Open<'w, S> {
 impl<S: Sink> Open<'_, S> {
     fn item<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), NotStrict> {
         if !self.is_empty {
-            self.writer.sink.put(b",");
+            self.writer.sink.put_byte(b',');
         }
         self.is_empty = false;
         value.serialize(&mut *self.writer)
@@ -329,7 +346,7 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
         variant: &'static str,
         value: &T,
     ) -> Result<(), NotStrict> {
-        self.open(b"{")?;
+        self.open(b'{')?;
         self.name(true, variant);
         value.serialize(&mut *self)?;
         self.close(b"}");
@@ -337,7 +354,7 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b"[")?;
+        self.open(b'[')?;
         Ok(Open {
             writer: self,
             is_empty: true,
@@ -364,9 +381,9 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
         variant: &'static str,
         _: usize,
     ) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b"{")?;
+        self.open(b'{')?;
         self.name(true, variant);
-        self.open(b"[")?;
+        self.open(b'[')?;
         Ok(Open {
             writer: self,
             is_empty: true,
@@ -375,7 +392,7 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b"{")?;
+        self.open(b'{')?;
         Ok(Open {
             writer: self,
             is_empty: true,
@@ -394,9 +411,9 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
         variant: &'static str,
         _: usize,
     ) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b"{")?;
+        self.open(b'{')?;
         self.name(true, variant);
-        self.open(b"{")?;
+        self.open(b'{')?;
         Ok(Open {
             writer: self,
             is_empty: true,
@@ -453,13 +470,13 @@ impl<S: Sink> SerializeMap for Open<'_, S> {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, name: &T) -> Result<(), NotStrict> {
         if !self.is_empty {
-            self.writer.sink.put(b",");
+            self.writer.sink.put_byte(b',');
         }
         self.is_empty = false;
         self.writer.is_name = true;
         let written = name.serialize(&mut *self.writer);
         self.writer.is_name = false;
-        self.writer.sink.put(b":");
+        self.writer.sink.put_byte(b':');
         written
     }
 

@@ -329,6 +329,8 @@ impl<'t, 'a> Year<'t, 'a> {
             valid_from: self.now,
             valid_to: self.now.after(3 * 365 * 24 * HOUR),
             proof: sign(&proof, signer),
+            succession: None,
+            case: None,
         });
         self.ask(self.exchange, register);
     }
@@ -405,6 +407,7 @@ impl<'t, 'a> Year<'t, 'a> {
             approved: true,
             approved_fen: None,
             basis: DocumentDigest::of(b"a decision"),
+            claims: None,
         });
         self.ask(self.office, decide).voucher.unwrap()
     }

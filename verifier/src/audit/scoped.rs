@@ -4,6 +4,8 @@
 //! that agrees, the decision holds. Where it does not, and no entry of its scopes is missing before it, that is a difference.
 //! Otherwise its decision may rest on what is withheld: it is counted as not decided again, and its own word is taken.
 
+mod part;
+
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -212,6 +214,9 @@ impl Seen {
             }
             ours => ours,
         };
+        if part::is_of_many(entry) && self.is_partial() {
+            return self.decide_part(book, entry, (ours.ok(), report));
+        }
         if !self.is_whole(entry) || rests_on_others(book, entry) {
             return self.take_its_word(book, entry);
         }
@@ -233,6 +238,47 @@ impl Seen {
             }
         }
         true
+    }
+
+    /// Takes what an entry says of the orders that are seen whole; says whether that is what the rules give.
+    fn decide_part(
+        &mut self,
+        book: &mut Book,
+        entry: &Entry,
+        (ours, report): (Option<Entry>, &mut impl Report),
+    ) -> bool {
+        let lacks = |scope: Scope| self.gapped.contains(&scope) || self.broken.contains(&scope);
+        let is_whole = |fund: &FundId| !lacks(Scope::Fund(fund.clone()));
+        let part = part::of(book, entry, is_whole);
+        let ours = ours.map(|ours| (part::is_all(&ours), part::of(book, &ours, is_whole)));
+        let agrees = ours
+            .as_ref()
+            .is_some_and(|(_, ours)| part::agree(&ours.entry, &part.entry));
+        let ours = ours.filter(|(is_all, _)| *is_all && part::is_all(entry));
+        self.broken.extend(part.lost.into_iter().map(Scope::Fund));
+        let is_known = agrees || ours.is_some();
+        self.undecided = self.undecided.saturating_add(u64::from(!is_known));
+        let part = match ours {
+            Some((_, mut ours)) if !agrees => {
+                // Of what scopes it is that are not seen, is its own word.
+                ours.entry.scopes.clone_from(&entry.scopes);
+                compare(&ours.entry, &part.entry, report);
+                ours.entry
+            }
+            Some(_) | None => part.entry,
+        };
+        let ruled = part.found.ruled.as_ref();
+        if ruled.is_some_and(|ruled| ruled.claims.is_empty()) {
+            book.pass_over(entry.seq, entry);
+        } else if book.apply(&part).is_err() {
+            self.give_up(book, entry);
+        }
+        is_known
+    }
+
+    /// Whether anything is kept from this view, or was lost to it.
+    fn is_partial(&self) -> bool {
+        !self.gapped.is_empty() || !self.broken.is_empty()
     }
 
     /// Whether every earlier entry of its scopes, and every common one, was seen and is in the book.

@@ -153,3 +153,77 @@ fn after_every_scenario_all_keys_are_compromised_and_each_is_restored_or_denied(
     println!("{cases} cases, {frozen} fen frozen, {recalled} fen denied");
     assert!(cases > 40 && frozen > 0 && recalled > 0);
 }
+
+/// Two programmes, each with a fund of its own, and one seller of an order of each.
+fn two_funds() -> Value {
+    let programme = |id: &str, fund: &str| {
+        format!(
+            r#"id = "{id}"
+scheme = "compute"
+fund = [{{ id = "{fund}", funder = "city-finance", weight = 1 }}]
+instrument = {{ commit_at = "order", payee = "seller" }}
+rate = {{ select = "first", tier = [{{ id = "all", bp = 5000 }}] }}
+"#
+        )
+    };
+    let place = |order: &str, programme: &str| {
+        json!({
+            "do": "order", "order": order, "buyer": "b0", "seller": "s0", "at": "2026-03-02T00:00:00Z",
+            "terms": { "segments": [{ "price_fen": 10, "per": 1 }] },
+            "claims": [{ "claim": "c0", "programme": programme, "hold_fen": 100_000 }],
+        })
+    };
+    let receipt = |order: &str, units: i64| json!({ "do": "receipt", "order": order, "units": { "0": units } });
+    json!({
+        "name": "two funds", "sites": {},
+        "parties": { "b0": { "facts": {} }, "s0": { "facts": {} } },
+        "funds": [
+            { "fund": "one", "funder": "city-finance", "fen": 1_000_000 },
+            { "fund": "two", "funder": "city-finance", "fen": 1_000_000 },
+        ],
+        "programmes": { "pone": programme("pone", "one"), "ptwo": programme("ptwo", "two") },
+        "steps": [
+            place("o0", "pone"), place("o1", "ptwo"), receipt("o0", 100), receipt("o1", 70), receipt("o0", 11),
+        ],
+    })
+}
+
+#[test]
+fn whoever_sees_one_fund_decides_its_part_of_a_revocation_again() {
+    for approved in [true, false] {
+        let mut run = Run::open(two_funds());
+        assert_eq!(run.run(), [""; 0]);
+        let kids = run.keys();
+        let cases: Vec<CaseId> = kids.iter().filter_map(|kid| run.compromise(*kid)).collect();
+        let [case] = cases[..] else {
+            panic!("one key has earned")
+        };
+        assert_eq!(run.frozen(), 905);
+        run.rule(case, approved);
+        let (seller, _) = run.exchange.member("s0");
+        let close = json!({ "party": seller.0, "period": "2026-03" });
+        run.exchange
+            .until(super::exchange::time("2026-06-01T00:00:00Z"));
+        let operator = run.exchange.operator;
+        run.exchange.done(operator, Kind::CloseStatement, &close);
+        check_trail(&run.exchange.entries);
+        for fund in ["fund/one", "fund/two"] {
+            let scope = Scope::parse(fund).unwrap();
+            let report = check_scope(&run.exchange.entries, &scope);
+            assert_eq!(report.differences, [], "{fund}");
+            assert_eq!(report.undecided, 0, "{fund}");
+            assert!(report.withheld > 3);
+        }
+        // A part that says less than the rules give is found: its word is not taken.
+        let mut entries = run.exchange.entries.clone();
+        let revoked =
+            |bytes: &&mut Vec<u8>| String::from_utf8_lossy(bytes).contains("\"frozen\":{");
+        let bytes = entries.iter_mut().find(revoked).unwrap();
+        let mut entry = Entry::parse(bytes).unwrap();
+        entry.found.frozen.as_mut().unwrap().claims.clear();
+        *bytes = entry.to_bytes().unwrap();
+        let report = check_scope(&entries, &Scope::parse("fund/one").unwrap());
+        let codes: Vec<_> = report.differences.iter().map(|one| one.code).collect();
+        assert_eq!(codes.first(), Some(&"entry.found"), "{codes:?}");
+    }
+}

@@ -7,10 +7,13 @@ use verifier::receipt::{self, KeyRegistration, KeySuccession, KeyUse};
 use verifier::signature::Signer;
 
 use crate::support::{Client, Database, Exchange, Market, quan_verify, register_key, text};
+use crate::timers::until;
 
 on_both!(
     what_a_compromised_key_has_earned_is_frozen_until_an_office_decides,
     the_next_key_needs_the_word_of_the_recovery_key_or_a_case,
+    a_long_list_is_frozen_by_the_timers,
+    a_provider_makes_its_keys_by_the_meter,
 );
 
 /// The market's own receipt key.
@@ -201,4 +204,101 @@ fn the_next_key_needs_the_word_of_the_recovery_key_or_a_case(database: &Database
         (&mine[0]["case"], &mine[0]["standing"]),
         (&json!(case), &json!("approved"))
     );
+}
+
+/// Orders of a receipt each, all by one key.
+const ORDERS: u32 = 121;
+
+fn a_long_list_is_frozen_by_the_timers(database: &Database) {
+    let market = Market::open(Exchange::with_timers(database, 10));
+    let mut receipts = Vec::new();
+    for n in 0..ORDERS {
+        let placed = market.buyer.client.done("/v1/orders", &market.terms(1_000));
+        let order = text(&placed["found"]["order"]).parse().unwrap();
+        let mut usage = market.usage(i64::from(n % 20), 1);
+        (usage.sub, usage.jti.order) = (order, order);
+        usage.jobs[0].run = format!("slurm:test/{}@1", n + 1_000);
+        receipts.push(market.sign(&usage));
+    }
+    let sent = market.send_bulk(&receipts);
+    assert!(
+        sent.iter().all(|line| line["outcome"] == "accepted"),
+        "{sent:?}"
+    );
+    let revoked = revoke(&market, market.exchange.clock.now().unwrap());
+    let frozen = &revoked["found"]["frozen"];
+    assert_eq!(frozen["claims"].as_array().unwrap().len(), 120);
+    assert!(frozen["next"].is_string());
+    let case = format!("/v1/cases/{}", text(&revoked["found"]["case"]));
+    let waiting = || {
+        let shown = market.office.client.get(&case).body;
+        shown["waiting"].as_array().unwrap().len()
+    };
+    until(|| waiting() == ORDERS as usize);
+    let mut left = 1;
+    while left > 0 {
+        let decide = decision(&text(&revoked["found"]["case"]), true);
+        let decided = market.office.client.done("/v1/cases/decide", &decide);
+        left = decided["found"]["ruled"]["left"].as_u64().unwrap_or(0);
+    }
+    assert_eq!(waiting(), 0);
+    let owed = market.provider.client.get("/v1/me/owed").body["coming"].clone();
+    let states = owed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| text(&row["state"]));
+    assert_eq!(
+        states.collect::<std::collections::BTreeSet<_>>(),
+        ["earned".to_owned()].into()
+    );
+}
+
+fn keygen(market: &Market, folder: &std::path::Path, more: &[&str]) -> Value {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_quan"))
+        .current_dir(folder)
+        .args(["meter", "keygen", "--issuer", &market.provider.party])
+        .args(["--audience", crate::support::ORIGIN])
+        .args(more)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let mut printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let now = market.exchange.clock.now().unwrap();
+    printed["party"] = json!(market.provider.party);
+    printed["valid_from"] = json!(now.after(-86_400));
+    printed["valid_to"] = json!(now.after(86_400 * 365 * 50));
+    printed
+}
+
+fn a_provider_makes_its_keys_by_the_meter(database: &Database) {
+    // The program signs at the machine's own time.
+    let now = server::clock::Clock::real().now().unwrap();
+    let begin = now.hour().start().after(-2 * 86_400);
+    let market = Market::open(Exchange::at(database, begin));
+    let clock = &market.exchange.clock;
+    clock.advance(now.unix() - clock.now().unwrap().unix());
+    let folder = tempfile::tempdir().unwrap();
+    let operator = market.exchange.operator();
+    let recovery = keygen(
+        &market,
+        folder.path(),
+        &["--key-file", "recovery.key", "--use", "recovery"],
+    );
+    operator.done("/v1/keys", &recovery);
+    revoke(&market, market.exchange.clock.now().unwrap());
+    let old = provider_key().public().kid().to_string();
+    let plain = keygen(&market, folder.path(), &["--key-file", "plain.key"]);
+    operator.refused("/v1/keys", &plain, "key.succession");
+    market.exchange.clock.advance(60);
+    let by = [
+        "--key-file",
+        "next.key",
+        "--recovery-key",
+        "recovery.key",
+        "--replaces",
+        &old,
+    ];
+    operator.done("/v1/keys", &keygen(&market, folder.path(), &by));
 }

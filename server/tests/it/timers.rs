@@ -29,7 +29,7 @@ fn an_order_ends_and_its_period_closes_by_time_alone(database: &Database) {
 }
 
 /// Asks again and again, for at most so long as a machine under load may need.
-fn until(mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(mut holds: impl FnMut() -> bool) {
     let begun = std::time::Instant::now();
     while !holds() {
         assert!(begun.elapsed().as_secs() < 60, "it does not come");

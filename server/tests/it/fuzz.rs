@@ -236,6 +236,7 @@ fn bodies(party: &str) -> Vec<Vec<u8>> {
         json!({"party": party, "period": "2026-10"}),
         json!({"order": order, "claim": 0, "cause": "relocation", "basis": digest}),
         json!({"jws": "eyJhbGciOiJFZERTQSJ9.e30.AAAA"}),
+        json!("eyJhbGciOiJFZERTQSJ9.e30.AAAA\neyJhbGciOiJFZERTQSJ9.e30.AAAB"),
         json!({"after": null}),
         json!([]),
     ];
@@ -291,10 +292,18 @@ fn no_request_is_answered_with_a_fault(database: &Database) {
         } else {
             let path = noise.pick(&commands).clone();
             let body = mutated(&seeds, &mut noise);
+            let kinds = [
+                "application/json",
+                "application/json",
+                "application/jose",
+                "application/x-ndjson",
+                "text/plain",
+            ];
+            let (kind, key) = (*noise.pick(&kinds), format!("fuzz-{round}"));
             client.send_bytes(
                 &path,
                 &body,
-                &[("idempotency-key", &format!("fuzz-{round}"))],
+                &[("content-type", kind), ("idempotency-key", &key)],
             )
         };
         assert!(

@@ -14,6 +14,7 @@ use std::thread;
 
 use tempfile::TempDir;
 
+use crate::fuzz::noise::{Noise, count, mutated};
 use crate::past;
 use crate::story::{self, Story, Trail};
 
@@ -289,4 +290,50 @@ fn a_clock_judges_how_fresh_the_head_is() {
     assert!(exits(&at(past::START + 7_200), 1).contains("trail.stale"));
     assert!(exits(&at(past::START - 7_200), 1).contains("trail.cosignature-future"));
     assert_eq!(story::ORIGIN, "localhost/quan");
+}
+
+/// The files of a copy below `tile/`.
+fn tree(folder: &Path, prefix: &str, found: &mut Vec<(String, Vec<u8>)>) {
+    for item in fs::read_dir(folder).into_iter().flatten() {
+        let path = item.unwrap().path();
+        let name = format!("{prefix}/{}", path.file_name().unwrap().to_string_lossy());
+        if path.is_dir() {
+            tree(&path, &name, found);
+        } else {
+            found.push((name, fs::read(&path).unwrap()));
+        }
+    }
+}
+
+#[test]
+fn whatever_a_server_sends_the_copy_holds_what_is_signed_and_is_whole_the_next_time() {
+    let honest = past::seen_at(&Story::of(300), &[0, 100, 300]);
+    let names: Vec<String> = honest.0.keys().cloned().collect();
+    let server = Server::start(honest.clone());
+    for round in 0..count().div_ceil(15) {
+        let mut noise = Noise::new("fetch", round);
+        let name = noise.pick(&names).clone();
+        let mut other = honest.clone();
+        let bytes = mutated(&[honest.0[&name].clone()], &mut noise);
+        other.0.insert(name.clone(), bytes);
+        server.serve(other);
+        let desk = Desk::new();
+        let output = desk.run(&["fetch", &server.address, "copy"]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        let ends = output.status.code().is_some_and(|code| code < 3);
+        assert!(
+            ends && !said.contains("panicked"),
+            "round {round}: {name}: {said}"
+        );
+        let mut copied = Vec::new();
+        tree(&desk.copy().join("tile"), "tile", &mut copied);
+        for (file, bytes) in copied {
+            assert!(
+                honest.0.get(&file) == Some(&bytes),
+                "round {round}: {name}: {file}"
+            );
+        }
+        server.serve(honest.clone());
+        desk.fetches(&server, 0);
+    }
 }

@@ -86,11 +86,12 @@ impl Refusals {
         let number = u64::try_from(seals.len()).unwrap_or(u64::MAX);
         let sealed_to = seals.last().map_or(Timestamp::EPOCH, |seal| seal.to);
         let mut db = self.store.connection()?;
-        if let Some(asked) = refusals::settled(&mut db, number)? {
-            return json::read(asked.as_bytes()).map(Some).map_err(unreadable);
+        if let Some(seal) = settled(&mut db, number)? {
+            return Ok(Some(seal));
         }
         if !refusals::waits(&mut db, to)? {
-            return Ok(None);
+            // Nothing does, or another server has settled it just now.
+            return settled(&mut db, number);
         }
         let mut said = None;
         let says = |unsealed: &[Unsealed]| {
@@ -102,6 +103,12 @@ impl Refusals {
         forget(&mut db, seals, to)?;
         Ok(said)
     }
+}
+
+fn settled(db: &mut Db, number: u64) -> Result<Option<SealRefusals>, StoreFault> {
+    let asked = refusals::settled(db, number)?;
+    let seal = asked.map(|asked| json::read(asked.as_bytes()).map_err(unreadable));
+    seal.transpose()
 }
 
 fn forget(db: &mut Db, seals: &[Seal], now: Timestamp) -> Result<(), StoreFault> {

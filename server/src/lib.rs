@@ -4,6 +4,7 @@ pub mod catalogue;
 pub mod cause;
 pub mod clock;
 pub mod config;
+pub mod continuation;
 pub mod demo;
 pub mod doctor;
 pub mod faults;

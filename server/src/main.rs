@@ -14,7 +14,8 @@ use server::faults::Faults;
 use server::projector::Projector;
 use server::publisher::Mode;
 use server::store::Store;
-use server::{demo, doctor, meter, rotation, serve};
+use server::{continuation, demo, doctor, meter, rotation, serve};
+use verifier::book::command::ContinuationReason;
 
 /// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
 #[derive(Debug, Parser)]
@@ -45,6 +46,27 @@ enum Action {
     /// Works on the exchange's own keys.
     #[command(subcommand)]
     Key(Key),
+    /// Goes on under a new origin (--origin), where the log's key is lost or no backup is as new as what the world has seen. Nobody serves
+    /// the exchange meanwhile; run again, it goes on where it was.
+    Continue {
+        /// A file with the last checkpoint that the world has: the old trail's `checkpoint`, a witness's, or an auditor's.
+        #[arg(long, value_name = "FILE")]
+        from: PathBuf,
+        /// Where the old trail's tiles still are, a folder or s3://BUCKET/PREFIX: by them it is proven what was kept.
+        #[arg(long, value_name = "PLACE")]
+        old_objects: Option<String>,
+        /// Why: with a lost key every entry is here, behind the world some are lost.
+        #[arg(long, value_enum)]
+        reason: Reason,
+        #[command(flatten)]
+        settings: Settings,
+    },
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Reason {
+    LostKey,
+    BehindWorld,
 }
 
 #[derive(Debug, Args)]
@@ -117,6 +139,12 @@ fn main() -> ExitCode {
         }
         Action::Doctor(Doctor { settings, .. }) => return report(settings),
         Action::Trail(Trail::Gc { dry_run, settings }) => return collect(settings, dry_run),
+        Action::Continue {
+            from,
+            old_objects,
+            reason,
+            settings,
+        } => go_on(settings, from, old_objects, reason),
         Action::Key(Key::RotateLog {
             overlap_hours,
             server,
@@ -187,6 +215,20 @@ fn rebuild(settings: Settings) -> Done {
     let store = Store::open(config.database)?;
     let entries = Projector::open(Arc::new(store))?.rebuild()?;
     say(&format!("made again from {entries} entries"));
+    Ok(())
+}
+
+fn go_on(settings: Settings, from: PathBuf, old_objects: Option<String>, reason: Reason) -> Done {
+    let plan = continuation::Plan {
+        from,
+        old_objects,
+        reason: match reason {
+            Reason::LostKey => ContinuationReason::LostKey,
+            Reason::BehindWorld => ContinuationReason::BehindWorld,
+        },
+    };
+    let config = settle(settings)?;
+    say(&continuation::go_on(&config, &plan, &Clock::real())?);
     Ok(())
 }
 

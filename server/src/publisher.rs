@@ -94,6 +94,7 @@ impl Publisher {
         let mut db = parts.store.dedicated()?;
         let keys = signing::readable(&signing.keys(&mut db)?);
         start::compare(&mut db, &parts.objects, &keys)?;
+        start::is_ours(&mut db, &parts.origin)?;
         signing.is_able(&mut db)?;
         let alone = Policy::parse(start::policy_text(&keys).as_bytes())?;
         Ok(Self {
@@ -196,6 +197,8 @@ impl Publisher {
         match published {
             Some(size) if size >= head.size => return Ok(None),
             Some(_) => {}
+            // A log that goes on from another one has its first checkpoint when it does.
+            None if self.signing.goes_on(db)? => {}
             None => (head.size, head.root) = (0, *Hash::EMPTY.as_bytes()),
         }
         // DURABLE: the row is committed before the key is used. A crash after it: the next step signs this same head.
@@ -328,6 +331,10 @@ impl Publisher {
         let root = Hash::new(target.root);
         let text = Checkpoint::new(self.parts.origin.clone(), size, root).to_string();
         let signers = self.signing.signers(db, target.size)?;
+        let elsewhere = signers.iter().find(|key| *key.name() != self.parts.origin);
+        if let Some(key) = elsewhere {
+            return Err(Fault::Moved(key.name().to_string()));
+        }
         // The witnesses' policy may be older than a key that has taken over since.
         signers.iter().for_each(|key| self.witnesses.trust(key));
         let Self { parts, signing, .. } = self;

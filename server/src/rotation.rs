@@ -193,7 +193,7 @@ fn prepare(data: &Path, shown: &Shown, name: &KeyName) -> Result<VerifierKey, Fa
 }
 
 /// Adds the line of a key behind the last one of a log, if the file is there and lacks it. The rest stays as it is.
-fn add_to_policy(file: &Path, key: &VerifierKey) -> Result<(), Fault> {
+pub(crate) fn add_to_policy(file: &Path, key: &VerifierKey) -> Result<(), Fault> {
     let fault = |error| Fault::File(file.to_owned(), error);
     let text = match fs::read_to_string(file) {
         Ok(text) => text,

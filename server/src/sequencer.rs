@@ -28,6 +28,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{RwLockWriteGuard, watch};
 use verifier::book::command::{Command, OpenExchange};
 use verifier::book::decide::Request;
+use verifier::book::log_key::LogKey;
 use verifier::id::{ActorId, PartyId, Salt};
 use verifier::refusal::Code;
 
@@ -44,6 +45,17 @@ use queue::{Next, Queue, answer_all};
 pub const BATCH_MAX: usize = 256;
 /// How often an idle server takes over what other servers appended.
 const FOLLOW_EVERY: Duration = Duration::from_millis(500);
+
+/// The exchange itself, as its book has it.
+#[derive(Debug, Clone)]
+pub struct Standing {
+    /// Its origin now.
+    pub origin: String,
+    /// Whoever runs it, and its first credential.
+    pub by: (PartyId, ActorId),
+    /// The keys of its log.
+    pub log_keys: Vec<LogKey>,
+}
 
 /// The writer of one server.
 pub struct Sequencer {
@@ -120,6 +132,19 @@ impl Sequencer {
                 asked: origin,
             }),
         }
+    }
+
+    /// What the book says of the exchange itself, once it is open.
+    #[must_use]
+    pub fn standing(&self) -> Option<Standing> {
+        let shelf = self.shelf.blocking_read();
+        let book = &shelf.as_ref()?.book;
+        let exchange = book.exchange.as_ref()?;
+        Some(Standing {
+            origin: exchange.origin.clone(),
+            by: (exchange.party, exchange.actor),
+            log_keys: book.log_keys.all().to_vec(),
+        })
     }
 
     fn origin(&self) -> Option<String> {

@@ -4,6 +4,7 @@
 //! the order of the entries; memory is bounded by the book and the file names. The server may run it on its own trail.
 
 mod ahead;
+pub mod continued;
 mod lanes;
 mod past;
 pub mod promise;
@@ -21,10 +22,11 @@ use crate::trail::note::Note;
 use crate::trail::policy::{Policy, VerifiedCheckpoint};
 use crate::trail::tile::WIDTH_FULL;
 use crate::trail::{Flaw, FlawKind, Hash, TreeSize};
+pub use continued::Continued;
 use past::Past;
 pub use past::{KNOWN, STALE_SECONDS};
 pub use replay::Balance;
-use replay::Replay;
+use replay::{Decided, Replay};
 pub use scoped::ScopeSeen;
 pub use scoped::UNSEALED_SECONDS;
 use signers::{Source, Stated};
@@ -209,6 +211,9 @@ pub struct Report {
     pub bounded: u64,
     /// Each fund's money at the end, as the audit's own book has it.
     pub funds: Vec<Balance>,
+    /// Where the log goes on from another one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub continued: Vec<Continued>,
     /// Every difference, in the order of the trail.
     pub differences: Vec<Difference>,
     /// What the verdict rests on, and what it does not say.
@@ -274,7 +279,8 @@ pub fn audit_with<F: Files>(
     if options.depth == Depth::Trail {
         notes.extend(left_open(&head));
     }
-    let decided = replay.finish(std::mem::take(&mut checked.stated), &mut notes);
+    let mut decided = replay.finish(std::mem::take(&mut checked.stated), &mut notes);
+    let continued = continuations(files, (&head, &checked), &mut decided, &mut notes)?;
     notes.extend(said_of_the_past(&checked, decided.bounded));
     differences.extend(in_order(checked.differences, decided.differences));
     let verdict = if !differences.is_empty() {
@@ -299,6 +305,7 @@ pub fn audit_with<F: Files>(
         bounded: decided.bounded,
         scopes: decided.scopes,
         funds: decided.funds,
+        continued,
         differences,
         notes,
         head: head.note.filter(|_| is_held),
@@ -313,6 +320,29 @@ fn left_open(head: &Head) -> Vec<String> {
             .push("which of the log's keys had to sign was not checked: the entries say it".into());
     }
     notes
+/// What the log goes on from, where the files make the signed tree.
+fn continuations<F: Files>(
+    files: &mut F,
+    (head, checked): (&Head, &Checked),
+    decided: &mut Decided,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Continued>, F::Fault> {
+    let (Some(tree), true) = (head.tree, checked.is_signed) else {
+        return Ok(Vec::new());
+    };
+    let mut all = Vec::new();
+    for (at, asked) in std::mem::take(&mut decided.continued) {
+        let (found, difference) = continued::check(files, tree, (at, &asked))?;
+        decided.differences.extend(difference);
+        let Some(found) = found else { continue };
+        notes.push(format!(
+            "the entries before {at} were written under {}, whose last checkpoint that the exchange knows is of {}: {} are lost; \
+             whether it has shown more is checked with --continues",
+            found.from, found.size, found.lost
+        ));
+        all.push(found);
+    }
+    Ok(all)
 }
 
 /// Whether nothing that was seen before is gone, and the log has signed with the keys that it has.

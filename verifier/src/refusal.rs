@@ -66,6 +66,7 @@ codes! {
     KeyFreezing = "key.freezing",
     LogKeyOther = "log-key.other",
     LogKeyInvalid = "log-key.invalid",
+    TrailContinuation = "trail.continuation",
     FactUnknown = "fact.unknown",
     FactInvalid = "fact.invalid",
     // Money.

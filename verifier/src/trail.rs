@@ -166,6 +166,8 @@ pub enum FlawKind {
     Stale,
     /// A checkpoint that lacks the signature of a key that the log had when it grew to this size.
     KeyRotated,
+    /// A log that goes on from another one whose first entries it is not shown to have.
+    Past,
 }
 
 impl FlawKind {
@@ -198,6 +200,7 @@ impl FlawKind {
         Self::CosignatureFuture,
         Self::Stale,
         Self::KeyRotated,
+        Self::Past,
     ];
 
     /// The stable code.
@@ -231,6 +234,7 @@ impl FlawKind {
             Self::CosignatureFuture => "trail.cosignature-future",
             Self::Stale => "trail.stale",
             Self::KeyRotated => "trail.key-rotated",
+            Self::Past => "trail.past",
         }
     }
 }

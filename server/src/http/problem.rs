@@ -257,6 +257,7 @@ const fn status(code: Code) -> StatusCode {
         | Code::KeyProof
         | Code::KeySuccession
         | Code::LogKeyInvalid
+        | Code::TrailContinuation
         | Code::FactInvalid
         | Code::FundFunder
         | Code::FundExhausted

@@ -54,6 +54,10 @@ pub enum Fault {
     KeyMissing(VerifierKey, PathBuf),
     /// A key file cannot be used.
     Keys(keys::Fault),
+    /// The log goes on under this origin, which is not the one of the settings.
+    Moved(String),
+    /// What is published is of this origin: going on under a new one was cut off.
+    HalfMoved(String),
     /// The policy file names other logs than this one.
     Policy(PathBuf),
     /// A file of the data folder cannot be read or written.
@@ -78,6 +82,8 @@ impl Fault {
             | Self::WitnessFork { .. }
             | Self::Foreign(_)
             | Self::Keys(_)
+            | Self::Moved(_)
+            | Self::HalfMoved(_)
             | Self::Policy(_)
             | Self::File(..)
             | Self::Crash(_) => false,
@@ -133,6 +139,15 @@ impl fmt::Display for Fault {
                 path.display()
             ),
             Self::Keys(fault) => fault.fmt(f),
+            Self::Moved(origin) => write!(
+                f,
+                "the log goes on under {origin} (trail.continued): nothing more is signed under the old name. Start with \
+                 --origin {origin}, and --objects for the place of its trail"
+            ),
+            Self::HalfMoved(origin) => write!(
+                f,
+                "what is published here is of {origin}, which this log has left: run `quan continue` again, it goes on where it was"
+            ),
             Self::Policy(path) => write!(
                 f,
                 "{} does not name this log and its key; add the line, or remove the file to have it written anew",
@@ -158,6 +173,8 @@ impl std::error::Error for Fault {
             | Self::WitnessFork { .. }
             | Self::Foreign(_)
             | Self::KeyMissing(..)
+            | Self::Moved(_)
+            | Self::HalfMoved(_)
             | Self::Policy(_)
             | Self::Crash(_) => None,
         }

@@ -68,6 +68,18 @@ impl Signing {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Whether the log goes on from another one: its first key was not there from the first entry on.
+    pub(super) fn goes_on(&self, db: &mut Db) -> Result<bool, Fault> {
+        let keys = self.keys(db)?;
+        let name = |vkey: &str| VerifierKey::parse(vkey).ok().map(|key| key.name().clone());
+        let own = self.own.name();
+        let first = keys
+            .all()
+            .iter()
+            .find(|key| name(&key.vkey).as_ref() == Some(own));
+        Ok(first.is_some_and(|key| key.from > 0))
+    }
+
     /// Signs a checkpoint's text by all of these, a line each.
     pub(super) fn sign(&mut self, signers: &[VerifierKey], text: &str) -> Result<Note, Fault> {
         let mut lines = Vec::new();

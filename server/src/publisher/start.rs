@@ -6,7 +6,7 @@ use std::path::Path;
 
 use verifier::trail::Hash;
 use verifier::trail::checkpoint::Checkpoint;
-use verifier::trail::key::VerifierKey;
+use verifier::trail::key::{Origin, VerifierKey};
 use verifier::trail::note::Note;
 use verifier::trail::policy::Policy;
 
@@ -74,6 +74,18 @@ pub(super) fn compare_witnesses(db: &mut Db, shown: &[Shown]) -> Result<(), Faul
         }
     }
     Ok(())
+}
+
+/// What is published is of this origin, not of one that the log has left.
+pub(super) fn is_ours(db: &mut Db, origin: &Origin) -> Result<(), Fault> {
+    let Some(published) = heads::published(db)? else {
+        return Ok(());
+    };
+    let checkpoint = Checkpoint::parse(Note::parse(published.note.as_bytes())?.text())?;
+    if checkpoint.origin() == origin {
+        return Ok(());
+    }
+    Err(Fault::HalfMoved(checkpoint.origin().to_string()))
 }
 
 /// Reads a checkpoint that must be by one of this log's keys.

@@ -151,13 +151,16 @@ impl<'a> Batch<'a> {
 
 /// The key of the log that takes over by an entry.
 fn turn(entry: &Entry) -> Option<Turn> {
-    let Command::RotateLogKey(asked) = &entry.asked else {
-        return None;
-    };
     let succession = entry.found.succession.as_ref()?;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others change no key")]
+    let vkey = match &entry.asked {
+        Command::RotateLogKey(asked) => &asked.new,
+        Command::ContinueTrail(asked) => &asked.log_vkey,
+        _ => return None,
+    };
     Some(Turn {
         seq: entry.seq,
-        vkey: asked.new.clone(),
+        vkey: vkey.clone(),
         until: succession.until,
     })
 }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use verifier::time::Timestamp;
 
 use super::log::Head;
-use super::schema::{head, published, trail_signed};
+use super::schema::{head, published, trail_history, trail_signed};
 use super::{Db, StoreFault, hash, moment, on_backend, signed, unsigned};
 
 /// A tree head that the log key may be used on: its row is durable.
@@ -150,6 +150,21 @@ pub fn advance_published(db: &mut Db, new: &Published) -> Result<bool, StoreFaul
         .set((published::size.eq(size), published::note.eq(&new.note)))
         .execute(db)?;
     Ok(moved == 1)
+}
+
+/// Forgets what was signed, published and kept of a log under its former name: under the new one nothing was yet. Called once, when
+/// a log goes on under a new origin and nobody serves it.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn begin_anew(db: &mut Db) -> Result<(), StoreFault> {
+    db.transaction(|tx| {
+        diesel::delete(trail_signed::table).execute(tx)?;
+        diesel::delete(trail_history::table).execute(tx)?;
+        diesel::update(published::table.find(1))
+            .set((published::size.eq(-1), published::note.eq("")))
+            .execute(tx)?;
+        Ok(())
+    })
 }
 
 /// What only a test does to rows that are never changed.

@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod bucket;
 mod compromise;
+mod continued;
 mod crash;
 mod demo;
 mod examples;

@@ -12,7 +12,7 @@ use super::scoped::{ScopeSeen, Seen};
 use super::signers::{LastEntry, Stated};
 use super::{Difference, Head, Place};
 use crate::book::Book;
-use crate::book::command::Command;
+use crate::book::command::{Command, ContinueTrail};
 use crate::book::decide::decide_again;
 use crate::book::entry::Entry;
 use crate::book::scope::Scope;
@@ -50,8 +50,12 @@ pub(super) struct Replay {
     seen: Option<Seen>,
     /// What is known of the last entry that was passed, and how many were.
     last: (LastEntry, u64),
-    /// Whether entry 0 names no key of the policy: then nothing more is said of who signs.
+    /// Whether the entry that names the log names no key of the policy: then nothing more is said of who signs.
     is_keyless: bool,
+    /// What the newest entry that names the log says otherwise than the checkpoint.
+    misnamed: Vec<Difference>,
+    /// The entries by which the log goes on from another one.
+    continued: Vec<(u64, ContinueTrail)>,
 }
 
 /// What the decisions come to.
@@ -68,6 +72,8 @@ pub(super) struct Decided {
     pub(super) funds: Vec<Balance>,
     /// What differs.
     pub(super) differences: Vec<Difference>,
+    /// The entries by which the log goes on from another one.
+    pub(super) continued: Vec<(u64, ContinueTrail)>,
 }
 
 impl Replay {
@@ -83,6 +89,8 @@ impl Replay {
             seen: None,
             last: (LastEntry::At(None), 0),
             is_keyless: false,
+            misnamed: Vec::new(),
+            continued: Vec::new(),
         }
     }
 
@@ -186,21 +194,11 @@ impl Replay {
             report("entry.at", format!("{last} or later"), entry.at.to_string());
         }
         if let Command::OpenExchange(asked) = &entry.asked {
-            let origin = self
-                .origin
-                .as_ref()
-                .filter(|origin| **origin != asked.origin);
-            if let Some(origin) = origin {
-                report("entry.origin", origin.clone(), asked.origin.clone());
-            }
-            if !self.keys.contains(&asked.log_vkey) {
-                self.is_keyless = true;
-                report(
-                    "entry.log-key",
-                    self.keys.join(" or "),
-                    asked.log_vkey.clone(),
-                );
-            }
+            self.name(seq, &asked.origin, &asked.log_vkey);
+        }
+        if let Command::ContinueTrail(asked) = &entry.asked {
+            self.name(seq, &asked.origin, &asked.log_vkey);
+            self.continued.push((seq, asked.clone()));
         }
         if let Some(seen) = &mut self.seen {
             self.decided += u64::from(seen.entry(&mut self.book, entry, report));
@@ -208,6 +206,31 @@ impl Replay {
             self.decide(seq, entry, report);
         }
         self.book.last_at = self.book.last_at.max(Some(entry.at));
+    }
+
+    /// Entry 0 names the log, and so does an entry by which it goes on from another one: the last of them says what the
+    /// checkpoint does.
+    fn name(&mut self, seq: u64, origin: &str, vkey: &str) {
+        let differs = |code, expected: &str, found: &str| Difference {
+            at: Place::Entry(seq),
+            code,
+            expected: expected.to_owned(),
+            found: found.to_owned(),
+        };
+        self.misnamed.clear();
+        if let Some(expected) = self
+            .origin
+            .as_deref()
+            .filter(|expected| *expected != origin)
+        {
+            let difference = differs("entry.origin", expected, origin);
+            self.misnamed.push(difference);
+        }
+        self.is_keyless = !self.keys.iter().any(|key| key == vkey);
+        if self.is_keyless {
+            let difference = differs("entry.log-key", &self.keys.join(" or "), vkey);
+            self.misnamed.push(difference);
+        }
     }
 
     fn decide(
@@ -241,6 +264,8 @@ impl Replay {
             let difference = self.judge(&stated);
             self.differences.extend(difference);
         }
+        let named_elsewhere = std::mem::take(&mut self.misnamed);
+        self.differences.splice(0..0, named_elsewhere);
         if let Some(seq) = self.lost_at {
             notes.push(format!(
                 "entries from {seq} on were not decided again: the state before them is unknown"
@@ -260,6 +285,7 @@ impl Replay {
             scopes,
             funds,
             differences: self.differences,
+            continued: self.continued,
         }
     }
 }

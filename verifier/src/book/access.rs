@@ -21,7 +21,8 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         | K::RemoveActor
         | K::RegisterKey
         | K::RevokeKey
-        | K::RotateLogKey => &[Exchange],
+        | K::RotateLogKey
+        | K::ContinueTrail => &[Exchange],
         K::RecordFact | K::WithdrawFact => &[Exchange, Office],
         // What time alone does; the exchange's timers ask it.
         K::ExpireVoucher | K::ExpireOrder | K::SealRefusals | K::SealBook => &[Exchange],

@@ -97,7 +97,8 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
             to: asked.to,
         }),
         Command::SealBook(_) => seal(book, entry)?,
-        Command::RotateLogKey(asked) => party::rotate_log_key(book, entry, asked)?,
+        Command::RotateLogKey(asked) => party::succeed_log_key(book, entry, &asked.new)?,
+        Command::ContinueTrail(asked) => party::continue_trail(book, entry, asked)?,
     }
     Ok(())
 }

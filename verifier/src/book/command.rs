@@ -230,6 +230,7 @@ commands! {
     SealRefusals(SealRefusals) = "refusals.sealed",
     SealBook(SealBook) = "book.sealed",
     RotateLogKey(RotateLogKey) = "log_key.rotated",
+    ContinueTrail(ContinueTrail) = "trail.continued",
 }
 
 #[cfg(test)]

@@ -162,6 +162,7 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::SealRefusals(asked) => refusals::seal(&case, asked),
         Command::SealBook(asked) => seal::seal(&case, asked),
         Command::RotateLogKey(asked) => log_key::rotate(&case, asked),
+        Command::ContinueTrail(asked) => log_key::go_on(&case, asked),
     }?;
     case.entry(decision)
 }

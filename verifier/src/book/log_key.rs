@@ -90,6 +90,12 @@ pub fn rotation_text(old: &str, new: &str, overlap_seconds: u32) -> String {
     format!("log key rotation\n{old}\n{new}\n{overlap_seconds}\n")
 }
 
+/// What the key of a log signs that goes on from another one's newest key.
+#[must_use]
+pub fn continuation_text(old: &str, new: &str) -> String {
+    format!("log continuation\n{old}\n{new}\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

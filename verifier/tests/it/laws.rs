@@ -251,6 +251,14 @@ fn others() -> Vec<(Kind, Kind, Value)> {
                 "signatures": "— a AAAAAAA=\n— b AAAAAAA=\n",
             }),
         ),
+        (
+            Kind::ContinueTrail,
+            admit,
+            json!({
+                "origin": "localhost/quan/2", "log_vkey": asked(Kind::OpenExchange, "log_vkey"), "reason": "lost-key",
+                "checkpoint": "localhost/quan\n0\n\n", "signature": "— a AAAAAAA=\n",
+            }),
+        ),
         (Kind::ReceiveRecovery, Kind::InstructPayout, money),
         (Kind::WriteOff, Kind::InstructPayout, written_off),
     ]

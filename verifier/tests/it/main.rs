@@ -4,6 +4,7 @@
 mod analysis;
 mod audit;
 mod command;
+mod continued;
 mod corruptions;
 mod crossing;
 mod fetch;

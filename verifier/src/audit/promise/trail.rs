@@ -58,7 +58,8 @@ impl<'a, F: Files> Trail<'a, F> {
         let Command::OpenExchange(opened) = &entry.asked else {
             return Err(broken("entry.spelling", "entry 0 opens no exchange"));
         };
-        if reply.iss != opened.origin || reply.iss != self.origin {
+        // A log that goes on from another one begins under that one's name, and so did the replies of then.
+        if reply.iss != opened.origin && reply.iss != self.origin {
             let sentence = format!(
                 "the reply is by {}, the trail by {}",
                 reply.iss, self.origin

@@ -8,6 +8,7 @@ use crate::folder::{self, Folder};
 use crate::remote::Remote;
 use crate::study::Studied;
 use crate::{Answer, NotChecked, html, print, read_policy, scope};
+use verifier::audit::continued::hold_to;
 use verifier::audit::{self, Depth, Known, Options, Verdict};
 use verifier::book::scope::Scope;
 use verifier::trail::note::{NOTE_BYTES_MAX, Note};
@@ -40,6 +41,9 @@ pub(crate) struct Arguments {
     /// Holds the log to the checkpoint in this file, if it is there, and writes the newest verified one to it.
     #[arg(long, value_name = "FILE")]
     remember: Option<PathBuf>,
+    /// The trail that this one goes on from (trail.continued), a folder: it is audited too, and must end where this one says.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "trail_only")]
+    continues: Option<PathBuf>,
     /// The time in Unix seconds: a checkpoint that no witness has seen for an hour, or that one will see, is a difference;
     /// so is what is withheld and no `book.sealed` of the last 25 hours speaks of.
     #[arg(long, value_name = "UNIX")]
@@ -76,7 +80,13 @@ pub(crate) fn run(asked: &Arguments, json: bool) -> Result<Answer, NotChecked> {
         now: asked.now,
     };
     let mut folder = Folder::open(&folder)?;
-    let report = audit::audit_with(&mut folder, &policy, &options)?;
+    let mut report = audit::audit_with(&mut folder, &policy, &options)?;
+    if let Some(old) = &asked.continues {
+        let mut old = Folder::open(old)?;
+        let audited = audit::audit(&mut old, &policy, Depth::Decisions)?;
+        let declared = !asked.scope.is_empty();
+        hold_to((&mut folder, &mut report), (&mut old, &audited), declared)?;
+    }
     if let (Some(file), Some(head)) = (&asked.remember, &report.head) {
         copy::put(file, head.to_string().as_bytes())?;
     }

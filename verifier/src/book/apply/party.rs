@@ -2,8 +2,8 @@
 
 use crate::book::apply::written;
 use crate::book::command::{
-    AdmitParty, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor, Role,
-    RotateLogKey, SuspendParty, UpdateParty,
+    AdmitParty, ContinueTrail, OpenExchange, RecordFact, RegisterActor, RegisterKey, RemoveActor,
+    Role, SuspendParty, UpdateParty,
 };
 use crate::book::entry::Entry;
 use crate::book::log_key::LogKeys;
@@ -67,17 +67,28 @@ pub(super) fn open_exchange(
     Ok(())
 }
 
-pub(super) fn rotate_log_key(
+pub(super) fn succeed_log_key(
     book: &mut Book,
     entry: &Entry,
-    asked: &RotateLogKey,
+    vkey: &str,
 ) -> Result<(), Inconsistency> {
     let succession = written(entry, entry.found.succession.as_ref(), "succession")?;
     if succession.from != entry.seq.saturating_add(1) {
         return Err(entry.contradicts(&"a key takes over with the head that states it"));
     }
     let turn = (succession.from, succession.until);
-    book.log_keys.succeed(asked.new.clone(), turn);
+    book.log_keys.succeed(vkey.to_owned(), turn);
+    Ok(())
+}
+
+pub(super) fn continue_trail(
+    book: &mut Book,
+    entry: &Entry,
+    asked: &ContinueTrail,
+) -> Result<(), Inconsistency> {
+    succeed_log_key(book, entry, &asked.log_vkey)?;
+    let exchange = written(entry, book.exchange.as_mut(), "exchange")?;
+    exchange.origin.clone_from(&asked.origin);
     Ok(())
 }
 

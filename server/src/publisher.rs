@@ -93,8 +93,9 @@ impl Publisher {
         let mut signing = Signing::new(Arc::clone(&parts.keys), &parts.origin)?;
         let mut db = parts.store.dedicated()?;
         let keys = signing::readable(&signing.keys(&mut db)?);
+        start::is_here(&keys, &parts.origin)?;
+        start::is_ours(&mut db, &keys, &parts.origin)?;
         start::compare(&mut db, &parts.objects, &keys)?;
-        start::is_ours(&mut db, &parts.origin)?;
         signing.is_able(&mut db)?;
         let alone = Policy::parse(start::policy_text(&keys).as_bytes())?;
         Ok(Self {

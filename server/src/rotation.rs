@@ -75,7 +75,7 @@ impl fmt::Display for Fault {
             Self::Missing(vkey) => write!(
                 f,
                 "the log's newest key {vkey} is not in this data folder: rotate where it is. If it is lost, continue under a new \
-                 origin (trail.continued)"
+                 origin (`quan continue`)"
             ),
             Self::Refused(why) => write!(f, "the exchange refuses: {why}"),
         }

@@ -320,6 +320,8 @@ fn left_open(head: &Head) -> Vec<String> {
             .push("which of the log's keys had to sign was not checked: the entries say it".into());
     }
     notes
+}
+
 /// What the log goes on from, where the files make the signed tree.
 fn continuations<F: Files>(
     files: &mut F,

@@ -104,7 +104,7 @@ impl fmt::Display for Fault {
                 f,
                 "trail.ahead: the published checkpoint has {published} entries, this database {committed}: it is older \
                  than what the world has seen. Nothing was written. Restore the newest backup or replica of the database; \
-                 if there is none, continue under a new origin (trail.continued)"
+                 if there is none, continue under a new origin (`quan continue`)"
             ),
             Self::Fork { size } => write!(
                 f,
@@ -119,13 +119,13 @@ impl fmt::Display for Fault {
                 f,
                 "trail.ahead: the witness {witness} has cosigned {cosigned} entries of this log, this database has \
                  {committed}: it is older than what the world has seen. Nothing was written. Restore the newest backup or \
-                 replica of the database; if there is none, continue under a new origin (trail.continued)"
+                 replica of the database; if there is none, continue under a new origin (`quan continue`)"
             ),
             Self::WitnessFork { witness, size } => write!(
                 f,
                 "trail.fork: the witness {witness} has cosigned a tree of {size} entries, signed by this log's key, that is \
                  not of this database. Nothing was written. Restore the database that belongs to this log; if there is \
-                 none, continue under a new origin (trail.continued)"
+                 none, continue under a new origin (`quan continue`)"
             ),
             Self::Foreign(flaw) => write!(
                 f,
@@ -135,7 +135,7 @@ impl fmt::Display for Fault {
             Self::KeyMissing(key, path) => write!(
                 f,
                 "the log's key {key} has to sign and is not in this data folder; copy {} from where the key was rotated. \
-                 If it is lost everywhere, continue under a new origin (trail.continued)",
+                 If it is lost everywhere, continue under a new origin (`quan continue`)",
                 path.display()
             ),
             Self::Keys(fault) => fault.fmt(f),

@@ -76,16 +76,30 @@ pub(super) fn compare_witnesses(db: &mut Db, shown: &[Shown]) -> Result<(), Faul
     Ok(())
 }
 
-/// What is published is of this origin, not of one that the log has left.
-pub(super) fn is_ours(db: &mut Db, origin: &Origin) -> Result<(), Fault> {
-    let Some(published) = heads::published(db)? else {
+/// The log has not left this origin for another one.
+pub(super) fn is_here(keys: &[VerifierKey], origin: &Origin) -> Result<(), Fault> {
+    let newest = keys.last().map(VerifierKey::name);
+    let was_here = keys.iter().any(|key| key.name() == origin);
+    match newest.filter(|newest| was_here && *newest != origin) {
+        Some(newest) => Err(Fault::Moved(newest.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// What is published is not of an origin that the log has left for this one.
+pub(super) fn is_ours(db: &mut Db, keys: &[VerifierKey], origin: &Origin) -> Result<(), Fault> {
+    let (Some(published), true) = (
+        heads::published(db)?,
+        keys.last().is_some_and(|newest| newest.name() == origin),
+    ) else {
         return Ok(());
     };
     let checkpoint = Checkpoint::parse(Note::parse(published.note.as_bytes())?.text())?;
-    if checkpoint.origin() == origin {
-        return Ok(());
+    let left = checkpoint.origin();
+    if left != origin && keys.iter().any(|key| key.name() == left) {
+        return Err(Fault::HalfMoved(left.to_string()));
     }
-    Err(Fault::HalfMoved(checkpoint.origin().to_string()))
+    Ok(())
 }
 
 /// Reads a checkpoint that must be by one of this log's keys.

@@ -39,11 +39,12 @@ impl Home {
         self.data().join("trail-2")
     }
 
-    /// Serves under load for so many entries.
-    fn live(&self, entries: u64) {
+    /// Serves under load for so many entries; whoever asks goes on with the next ones.
+    fn live(&self, load: Option<Load>, entries: u64) -> Load {
         let server = Server::start(&self.data(), &self.database);
-        let load = Load::new(&self.data());
+        let load = load.unwrap_or_else(|| Load::new(&self.data()));
         self.under_load(&load, server, entries);
+        load
     }
 
     fn under_load(&self, load: &Load, server: Server, entries: u64) {
@@ -112,7 +113,7 @@ fn copy(from: &Path, to: &Path) {
 #[test]
 fn with_its_key_lost_the_log_goes_on_with_every_entry() {
     let home = Home::new();
-    home.live(20);
+    let load = home.live(None, 20);
     let (origin, size) = checkpoint(&home.data());
     assert_eq!(origin, "localhost/quan");
     let old_note = fs::read_to_string(home.old().join("checkpoint")).unwrap();
@@ -144,7 +145,6 @@ fn with_its_key_lost_the_log_goes_on_with_every_entry() {
     assert!(said.contains(NEW), "{said}");
 
     let server = home.start_anew();
-    let load = Load::new(&home.data());
     home.under_load(&load, server, 20);
     let (status, said) = home.audit(&[]);
     assert_eq!(status, Some(0), "{said}");
@@ -156,6 +156,14 @@ fn with_its_key_lost_the_log_goes_on_with_every_entry() {
         said.contains("held to the whole trail of localhost/quan"),
         "{said}"
     );
+    let mut doctor = Command::new(env!("CARGO_BIN_EXE_quan"));
+    doctor.args(["doctor", "--origin", NEW, "--data"]);
+    doctor
+        .arg(home.data())
+        .arg("--objects")
+        .arg(home.new_trail());
+    let doctor = doctor.output().unwrap();
+    assert!(doctor.status.success(), "{doctor:?}");
     // The old trail is as it was.
     assert_eq!(
         fs::read_to_string(home.old().join("checkpoint")).unwrap(),
@@ -176,10 +184,10 @@ fn refuses_in(settings: &[(&str, String)], home: &Home) -> String {
 #[test]
 fn behind_the_world_the_log_goes_on_with_what_is_left() {
     let home = Home::new();
-    home.live(20);
+    let load = home.live(None, 20);
     let backup = home.folder.path().join("backup.db");
     copy(&home.data().join("quan.db"), &backup);
-    home.live(20);
+    home.live(Some(load), 20);
     let (_, lost) = checkpoint(&home.data());
     for name in ["quan.db-wal", "quan.db-shm", "read.db"] {
         let _absent = fs::remove_file(home.data().join(name));

@@ -92,6 +92,10 @@ impl Fault {
 }
 
 impl fmt::Display for Fault {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one match, a sentence a fault: what a tired operator reads"
+    )]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Store(fault) => fault.fmt(f),

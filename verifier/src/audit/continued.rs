@@ -195,10 +195,12 @@ fn differs(continued: &Continued, flaw: &Flaw) -> Difference {
     let kept = at.min(size);
     let expected =
         format!("the first {kept} entries of {from}, whose last checkpoint is of {size}");
-    let flaw = match flaw.kind() {
-        // Two trees under one name: what that is called everywhere else.
-        FlawKind::Root | FlawKind::Proof => Flaw::new(FlawKind::Fork, flaw.sentence()),
-        _ => flaw.clone(),
+    // Two trees under one name: what that is called everywhere else.
+    let is_fork = [FlawKind::Root, FlawKind::Proof].contains(&flaw.kind());
+    let flaw = if is_fork {
+        Flaw::new(FlawKind::Fork, flaw.sentence())
+    } else {
+        flaw.clone()
     };
     Difference::of(Place::Entry(*at), &expected, &flaw)
 }

@@ -12,7 +12,7 @@ mod receipt;
 mod supply;
 mod voucher;
 
-use crate::book::command::{CancelOrder, CloseOrder, Command, ExpireOrder};
+use crate::book::command::{CancelOrder, CloseOrder, Command, ExpireOrder, SealRefusals};
 use crate::book::entry::Entry;
 use crate::book::state::seal::Seal;
 use crate::book::{Book, COMMAND_MEMORY_SECONDS, Inconsistency, Remembered};
@@ -92,15 +92,19 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::GiveAcceptance(asked) => receipt::give(book, entry, asked)?,
         Command::DeemAcceptance(asked) => receipt::deem(book, entry, asked)?,
         Command::RecordEvidence(asked) => receipt::record(book, entry, asked)?,
-        Command::SealRefusals(asked) => book.seals.push(Seal {
-            seq: entry.seq,
-            to: asked.to,
-        }),
+        Command::SealRefusals(asked) => seal_refusals(book, entry, asked),
         Command::SealBook(_) => seal(book, entry)?,
         Command::RotateLogKey(asked) => party::succeed_log_key(book, entry, &asked.new)?,
         Command::ContinueTrail(asked) => party::continue_trail(book, entry, asked)?,
     }
     Ok(())
+}
+
+fn seal_refusals(book: &mut Book, entry: &Entry, asked: &SealRefusals) {
+    book.seals.push(Seal {
+        seq: entry.seq,
+        to: asked.to,
+    });
 }
 
 fn seal(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {

@@ -288,6 +288,7 @@ fn a_checkpoint_under_another_name_than_the_last_entry_says_differs() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list, a row a refusal")]
 fn a_continuation_that_does_not_fit_is_refused() {
     let old = Story::of(OLD_SIZE);
     let story = Story::of(20);

@@ -256,7 +256,7 @@ fn others() -> Vec<(Kind, Kind, Value)> {
             admit,
             json!({
                 "origin": "localhost/quan/2", "log_vkey": asked(Kind::OpenExchange, "log_vkey"), "reason": "lost-key",
-                "checkpoint": "localhost/quan\n0\n\n", "signature": "— a AAAAAAA=\n",
+                "checkpoint": "localhost/quan\n0\n\n", "consistency": [], "signature": "— a AAAAAAA=\n",
             }),
         ),
         (Kind::ReceiveRecovery, Kind::InstructPayout, money),

@@ -148,11 +148,30 @@ impl Book {
             let ruling = rulings.entry(*order).or_insert_with(|| Ruling {
                 order: *order,
                 claims: Vec::new(),
+                waiting: self.waiting(case, claims, *order),
                 denied: if restored { Doubt::default() } else { doubt() },
             });
             ruling.claims.push(share);
         }
         Ok(rulings.into_values().collect())
+    }
+
+    /// The claims of an order that wait in a case, other than those decided now.
+    fn waiting(
+        &self,
+        case: CaseId,
+        decided: &[(OrderId, ClaimIndex)],
+        order: OrderId,
+    ) -> Vec<ClaimIndex> {
+        let of = |(id, compromise): (&CaseId, &Compromise)| -> Vec<ClaimIndex> {
+            let own = compromise
+                .claims
+                .range((order, 0)..=(order, ClaimIndex::MAX));
+            let own = own.filter(|(place, _)| *id != case || !decided.contains(place));
+            own.map(|((_, claim), _)| *claim).collect()
+        };
+        let all: BTreeSet<ClaimIndex> = self.compromises.iter().flat_map(of).collect();
+        all.into_iter().collect()
     }
 
     /// What was frozen of a claim for one case, and for the others.

@@ -103,6 +103,8 @@ pub struct Ruling {
     pub order: OrderId,
     /// The claims that are decided.
     pub claims: Vec<RuledShare>,
+    /// The order's other claims that rest on doubtful evidence and wait: what they gain by this is frozen, too.
+    pub waiting: Vec<ClaimIndex>,
     /// The evidence that counts no longer for these claims; nothing where they are restored.
     pub denied: Doubt,
 }
@@ -139,6 +141,9 @@ pub struct Ruled {
     /// Where they are denied: what their orders have earned without.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stated: Vec<RuledOrder>,
+    /// What claims that wait have gained by that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frozen: Vec<FrozenClaim>,
     /// How many claims of the case wait for a decision yet.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub left: u32,
@@ -169,10 +174,11 @@ impl Money {
             }
             parts += own;
             last = Some(*order);
+            let bears = self.order(*order)?.bears(doubt);
             for stated in self.without(at, *order, doubt)? {
-                found
-                    .claims
-                    .extend(freeze_claim(&mut draft, at, *order, &stated)?);
+                let frozen = freeze_claim(&mut draft, at, *order, &stated)?;
+                let is_named = !frozen.is_nothing() || bears >> frozen.claim & 1 == 1;
+                found.claims.extend(is_named.then_some(frozen));
             }
         }
         draft.finish(found)
@@ -248,6 +254,15 @@ impl Money {
         if !ruling.denied.is_nothing() {
             let evidence = order.disbelieve(&ruling.denied, claims_of(ruling))?;
             let claims = Statement::new(draft, at, (id, order), &evidence)?.run()?;
+            for gained in claims
+                .iter()
+                .filter(|of| ruling.waiting.contains(&of.claim))
+            {
+                let frozen = freeze_gain(draft, at, id, gained)?;
+                found
+                    .frozen
+                    .extend((!frozen.is_nothing()).then_some(frozen));
+            }
             found.stated.push(RuledOrder { order: id, claims });
         }
         for share in &ruling.claims {
@@ -340,7 +355,7 @@ fn freeze_claim(
     at: Timestamp,
     id: OrderId,
     without: &ClaimFound,
-) -> Result<Option<FrozenClaim>, Refusal> {
+) -> Result<FrozenClaim, Refusal> {
     let money = draft.money;
     let order = money.order(id)?;
     let mover = Mover::of(draft, at, (id, order), without.claim)?;
@@ -364,11 +379,45 @@ fn freeze_claim(
         frozen.fen.push(part);
         frozen.paid = frozen.paid.plus(wanted.minus(part)?)?;
     }
-    if frozen.fen.iter().all(|fen| fen.is_zero()) {
-        frozen.fen.clear();
+    Ok(frozen.tidy())
+}
+
+/// Freezes what a claim that waits has gained by a decision on another claim of its order.
+fn freeze_gain(
+    draft: &mut Draft<'_>,
+    at: Timestamp,
+    id: OrderId,
+    gained: &ClaimFound,
+) -> Result<FrozenClaim, Refusal> {
+    let order = draft.money.order(id)?;
+    let mover = Mover::of(draft, at, (id, order), gained.claim)?;
+    let mut frozen = FrozenClaim {
+        order: id,
+        claim: gained.claim,
+        fen: Vec::new(),
+        paid: Fen::ZERO,
+    };
+    let funds = &order.claim(gained.claim)?.sums.funds;
+    for (sums, delta) in funds.iter().zip(&gained.granted) {
+        let part = (*delta).max(Fen::ZERO).min(mover.free(draft, &sums.fund)?);
+        mover.freeze(draft, &sums.fund, part)?;
+        frozen.fen.push(part);
     }
-    let nothing = frozen.fen.is_empty() && frozen.paid.is_zero();
-    Ok((!nothing).then_some(frozen))
+    Ok(frozen.tidy())
+}
+
+impl FrozenClaim {
+    /// Leaves out a list of nothing but zeros.
+    fn tidy(mut self) -> Self {
+        if self.fen.iter().all(|fen| fen.is_zero()) {
+            self.fen.clear();
+        }
+        self
+    }
+
+    const fn is_nothing(&self) -> bool {
+        self.fen.is_empty() && self.paid.is_zero()
+    }
 }
 
 impl Order {
@@ -391,6 +440,16 @@ impl Order {
             sums.not_proven_for |= claims;
         }
         Ok(sums)
+    }
+
+    /// The claims that doubtful evidence counts for, a bit a claim.
+    fn bears(&self, doubt: &Doubt) -> u8 {
+        if doubt.accepted || doubt.proven {
+            return u8::MAX;
+        }
+        let receipts = doubt.lines.iter();
+        let receipts = receipts.filter_map(|line| self.receipts.get(place(*line)));
+        receipts.fold(0, |set, receipt| set | receipt.believed())
     }
 
     /// Counts evidence no longer for some claims (a bit a claim).

@@ -3,6 +3,7 @@
 use super::Money;
 use super::cap::Holder;
 use super::evidence::{Correction, Use};
+use super::freeze::{Doubt, Doubtful, RuledShare, Ruling};
 use super::fund::FundMove;
 use super::order::{Segment, Terms};
 use super::place::{Place, PlaceClaim, Right};
@@ -121,6 +122,58 @@ fn correct(money: &mut Money, corrects: u32, segment: u16, units: i64) {
     money.check_invariants().unwrap();
 }
 
+/// Freezes what receipts have earned; returns what was frozen by claim.
+fn freeze(money: &mut Money, doubt: &Doubt) -> Vec<RuledShare> {
+    let at = Timestamp::parse(AT).unwrap();
+    let doubtful = Doubtful {
+        order: order(),
+        doubt: doubt.clone(),
+    };
+    let outcome = money.freeze(at, &[doubtful]).unwrap();
+    money.apply_freeze(&outcome).unwrap();
+    money.check_invariants().unwrap();
+    let all = outcome.found.claims.iter().map(|frozen| {
+        let funds = money
+            .order(order())
+            .unwrap()
+            .claim(frozen.claim)
+            .unwrap()
+            .sums
+            .funds
+            .len();
+        let mut fen = frozen.fen.clone();
+        fen.resize(funds, Fen::ZERO);
+        RuledShare {
+            claim: frozen.claim,
+            fen,
+            others: vec![Fen::ZERO; funds],
+        }
+    });
+    all.collect()
+}
+
+/// Restores claims, or denies evidence for them; what others gain by it is frozen with them, and nothing of it stays so here.
+fn rule(money: &mut Money, mut claims: Vec<RuledShare>, denied: &Doubt) {
+    let at = Timestamp::parse(AT).unwrap();
+    for share in &mut claims {
+        // All that is frozen of the claim is frozen for the one matter, also what it has gained since.
+        share.fen.fill(Fen::MAX);
+    }
+    let all = money.order(order()).unwrap().claims.len();
+    let decided: Vec<u8> = claims.iter().map(|share| share.claim).collect();
+    let waiting =
+        (0..u8::try_from(all).unwrap()).filter(|claim| decided.iter().all(|of| of < claim));
+    let rulings = [Ruling {
+        order: order(),
+        claims,
+        waiting: waiting.collect(),
+        denied: denied.clone(),
+    }];
+    let outcome = money.rule(at, &rulings).unwrap();
+    money.apply_rule(at, &rulings, &outcome).unwrap();
+    money.check_invariants().unwrap();
+}
+
 /// Where all money stands: the same for the same use.
 fn standing(money: &Money) -> Vec<(String, i64)> {
     money
@@ -150,6 +203,35 @@ proptest! {
             whole.counters().iter().collect::<Vec<_>>(),
             split.counters().iter().collect::<Vec<_>>()
         );
+    }
+
+    #[test]
+    fn what_is_denied_is_corrected_to_nothing_and_what_is_restored_was_never_frozen(
+        cuts in prop::collection::vec((0_u16..2, 1_i64..200_000, any::<bool>()), 1..8),
+        hold in 0_i64..40_000, apart in any::<bool>()
+    ) {
+        let mut money = exchange(hold);
+        for (segment, units, _) in &cuts {
+            receipt(&mut money, *segment, *units);
+        }
+        let bad = (0_u32..).zip(&cuts).filter(|(_, (_, _, is_bad))| *is_bad);
+        let bad: Vec<(u32, u16)> = bad.map(|(line, (segment, ..))| (line, *segment)).collect();
+        let mut corrected = money.clone();
+        for (line, segment) in &bad {
+            correct(&mut corrected, *line, *segment, 0);
+        }
+        let doubt = Doubt { lines: bad.iter().map(|(line, _)| *line).collect(), ..Doubt::default() };
+        let mut frozen = money.clone();
+        let shares = freeze(&mut frozen, &doubt);
+        let mut restored = frozen.clone();
+        rule(&mut restored, shares.clone(), &Doubt::default());
+        prop_assert_eq!(standing(&restored), standing(&money));
+        // All claims at once, or one office after the other.
+        let groups = if apart { shares.into_iter().map(|share| vec![share]).collect() } else { vec![shares] };
+        for group in groups {
+            rule(&mut frozen, group, &doubt);
+        }
+        prop_assert_eq!(standing(&frozen), standing(&corrected));
     }
 
     #[test]

@@ -799,6 +799,7 @@ impl Run {
         let rulings = [Ruling {
             order,
             claims: vec![share],
+            waiting: Vec::new(),
             denied: Doubt::default(),
         }];
         let outcome = self.money.rule(at, &rulings)?;

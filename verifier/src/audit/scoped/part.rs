@@ -71,6 +71,7 @@ pub(super) fn of(book: &Book, entry: &Entry, is_whole: impl Fn(&FundId) -> bool)
     if let Some(ruled) = &mut part.found.ruled {
         ruled.claims.retain(|of| kept.contains_key(&of.order));
         ruled.stated.retain(|of| kept.contains_key(&of.order));
+        ruled.frozen.retain(|of| kept.contains_key(&of.order));
     }
     let own: BTreeSet<&FundId> = kept.values().flatten().collect();
     let legs = entry.postings.legs().iter().cloned();
@@ -90,7 +91,7 @@ pub(super) fn agree(ours: &Entry, part: &Entry) -> bool {
     let frozen = |entry: &Entry| entry.found.frozen.clone().unwrap_or_default().claims;
     let ruled = |entry: &Entry| {
         let ruled = entry.found.ruled.clone().unwrap_or_default();
-        (ruled.claims, ruled.stated)
+        (ruled.claims, ruled.stated, ruled.frozen)
     };
     frozen(ours) == frozen(part) && ruled(ours) == ruled(part) && ours.postings == part.postings
 }

@@ -10,7 +10,8 @@ use crate::book::state::compromise::Compromise;
 use crate::book::{Book, Inconsistency};
 use crate::id::{CaseId, OrderId};
 use crate::ledger::ClaimIndex;
-use crate::settlement::freeze::{Frozen, Ruling};
+use crate::money::{Fen, Overflow};
+use crate::settlement::freeze::{Frozen, FrozenClaim, Ruling};
 
 pub(super) fn revoke(
     book: &mut Book,
@@ -80,7 +81,26 @@ pub(super) fn decide(
     for place in &claims {
         compromise.claims.remove(place);
     }
+    for frozen in &outcome.found.frozen {
+        freeze_more(book, asked.case, frozen).map_err(|fault| entry.contradicts(&fault))?;
+    }
     end(book, entry, (asked.case, asked.approved));
+    Ok(())
+}
+
+/// What a claim that waits has gained waits with it: in the case that is decided, or in the other one that it waits in.
+fn freeze_more(book: &mut Book, id: CaseId, frozen: &FrozenClaim) -> Result<(), Overflow> {
+    let place = (frozen.order, frozen.claim);
+    let is_own = |of: &Compromise| of.claims.contains_key(&place);
+    let own = book.compromises.get(&id).is_some_and(is_own);
+    let mut all = book.compromises.iter_mut();
+    let waiting = all.find(|(case, of)| if own { **case == id } else { is_own(of) });
+    let row = waiting.and_then(|(_, of)| of.claims.get_mut(&place));
+    let Some(row) = row else { return Ok(()) };
+    row.resize(frozen.fen.len().max(row.len()), Fen::ZERO);
+    for (sum, fen) in row.iter_mut().zip(&frozen.fen) {
+        *sum = sum.plus(*fen)?;
+    }
     Ok(())
 }
 

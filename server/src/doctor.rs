@@ -98,7 +98,15 @@ pub fn keys(config: &Config) -> Result<(String, bool), publisher::Fault> {
             );
             put(&mut text, &line);
         }
-        if signing.contains(&key) && keys::log_key(&config.data, &vkey)?.is_none() {
+        let is_here = keys::log_key(&config.data, &vkey)?.is_some();
+        let has_ended = key.end.is_some() && !signing.contains(&key);
+        if has_ended && is_here {
+            put(
+                &mut text,
+                "DELETE     its file, when the backup has the others: it signs nothing any more",
+            );
+        }
+        if signing.contains(&key) && !is_here {
             whole = false;
             let file = keys::log_file(&config.data, &vkey);
             put(

@@ -1,6 +1,7 @@
 //! A log that goes on under a new origin: what it must say, and every way in which it can hide what the old one has shown.
 
 use verifier::audit::continued::hold_to;
+use verifier::audit::promise::{Evidence, Finding, check as check_reply};
 use verifier::audit::{Depth, Options, Report, Verdict, audit, audit_with};
 use verifier::book::command::{Command, ContinuationReason, ContinueTrail};
 use verifier::book::entry::Entry;
@@ -15,6 +16,7 @@ use verifier::trail::policy::Policy;
 use verifier::trail::tree::{leaf_hash, prove_consistency, root_of};
 use verifier::trail::{Flaw, Hash, TreeSize};
 
+use crate::promise;
 use crate::scoped::cut;
 use crate::story::{self, Story, Trail};
 
@@ -275,6 +277,25 @@ fn entries_that_are_not_the_old_logs_are_a_fork() {
     assert_eq!(report.verdict, Verdict::Differ);
     let last = report.differences.last().unwrap();
     assert_eq!(last.code, "trail.origin");
+}
+
+#[test]
+fn a_reply_under_the_old_name_is_held_against_the_new_trail() {
+    let old = promise::asked(26);
+    let reply = promise::reply_to(old.entries.last().unwrap());
+    let is_kept = |trail: &Trail| {
+        let evidence = Evidence::default();
+        let Ok(finding) = check_reply(&mut trail.clone(), &policy(), &reply, evidence);
+        matches!(finding, Finding::Kept(_))
+    };
+    let mut story = promise::asked(26);
+    let entry = ask(&story, command(LostKey, head(&old, 26, &old_key()))).unwrap();
+    story.append(&entry);
+    assert!(is_kept(&published(&story, &new_key())));
+    // What was lost with the database is a promise that was not kept.
+    let lost = gone_on(20, command(BehindWorld, head(&old, 26, &old_key())));
+    assert_eq!(lost.book.size, 26);
+    assert!(!is_kept(&published(&lost, &new_key())));
 }
 
 #[test]

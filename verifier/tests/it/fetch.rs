@@ -15,6 +15,7 @@ use std::thread;
 use tempfile::TempDir;
 
 use crate::fuzz::noise::{Noise, count, mutated};
+use crate::log_keys;
 use crate::past;
 use crate::story::{self, Story, Trail};
 
@@ -154,6 +155,26 @@ fn a_copy_is_made_brought_up_to_date_and_audited() {
     let page = desk.audits(0);
     assert!(page.contains("held to 2 checkpoints"), "{page}");
     assert_eq!(known(&desk.copy()), 2);
+}
+
+#[test]
+fn a_copy_follows_a_rotation_of_the_logs_key() {
+    let (policy, [overlap, after]) = log_keys::told();
+    let desk = Desk::new();
+    let file = desk.folder.path().join("policy.txt");
+    fs::write(&file, &policy).unwrap();
+    let server = Server::start(overlap);
+    desk.fetches(&server, 0);
+    desk.audits(0);
+    server.serve(after.clone());
+    desk.fetches(&server, 0);
+    let page = desk.audits(0);
+    assert!(page.contains("held to 2 checkpoints"), "{page}");
+    // Whoever knows the old key alone is told that another one signs.
+    let old = policy.lines().next().unwrap().to_owned();
+    fs::write(&file, format!("{old}\nquorum none\n")).unwrap();
+    let page = desk.fetches(&server, 1);
+    assert!(page.contains("trail.signature"), "{page}");
 }
 
 #[test]

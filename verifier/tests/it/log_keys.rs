@@ -55,11 +55,22 @@ fn ask(story: &Story, asked: RotateLogKey) -> Result<Entry, Refusal> {
 
 /// Entries up to 10, a rotation as entry 10, and entries up to 30: heads of 11 to 15 entries are signed by both keys.
 pub(crate) fn rotated(overlap: u32) -> Story {
+    grown(overlap, 30)
+}
+
+fn grown(overlap: u32, size: u64) -> Story {
     let mut story = Story::of(10);
     let entry = ask(&story, rotation((OLD, NEW), overlap)).unwrap();
     story.append(&entry);
-    fill(&mut story, 30);
+    fill(&mut story, size);
     story
+}
+
+/// The policy of whoever knows both keys, and what is published in the overlap and after it.
+pub(crate) fn told() -> (String, [Trail; 2]) {
+    let policy = format!("log {}\nlog {}\nquorum none\n", vkey(OLD), vkey(NEW));
+    let overlap = published(&grown(OVERLAP, 15), &RIGHT[..4]);
+    (policy, [overlap, published(&rotated(OVERLAP), &RIGHT)])
 }
 
 fn fill(story: &mut Story, size: u64) {

@@ -82,7 +82,7 @@ pub(super) fn run<T>(
         let mut turn = ways_in.iter().cycle();
         let produced = produce(&mut |piece| {
             // A lane that is gone has panicked, and so will the end of this function.
-            let _gone = turn.next().map(|way| way.send(piece));
+            let _gone = turn.next().map(|way| way.send(piece).is_err());
         });
         drop(ways_in);
         match book.join() {

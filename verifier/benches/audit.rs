@@ -1,7 +1,8 @@
 //! How fast `quan-verify audit` decides a year's trail again, and in how much memory.
 //!
 //! The trail is a province's year (`support/year.rs`) of at least QUAN_BENCH_AUDIT entries (10⁶), and one of a tenth of them; both
-//! are made by `decide` once and kept under `target/`. A row is the median of five process starts, each beside its peer:
+//! are made by `decide` once and kept under `target/`. A row is the median of five process starts, each beside its
+//! peer:
 //!
 //! - `audit`: entries per second of processor time, on one core. Its peer is the signature check alone,
 //!   `ed25519_dalek::VerifyingKey::verify_strict` over receipts of the trail: a ratio of 1 would be an audit whose JSON, hashes,
@@ -45,6 +46,8 @@ use report::{Row, processor_seconds, report, setting};
 use trail::Trail;
 
 const ROUNDS: usize = 5;
+/// Peaks hardly vary.
+const MEMORY_ROUNDS: usize = 1;
 /// Raised where the generator writes another year from the same number.
 const GENERATOR: u32 = 1;
 /// What the bench calls itself with, to measure the book alone.
@@ -112,7 +115,7 @@ fn trail_only(folder: &Folder) {
 fn memory(small: &Folder, large: &Folder) {
     let megabytes = |kb: u64| kb as f64 / 1_000.0;
     let (mut whole, mut flat) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..MEMORY_ROUNDS {
         let beyond = [small, large].map(|folder| {
             let peak = megabytes(run(folder, "0,1", &[]).peak);
             (peak, megabytes(folder.book_alone()))

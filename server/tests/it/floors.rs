@@ -89,8 +89,8 @@ fn the_verifier_has_no_clock_no_files_no_randomness_no_hash_order() {
         "f64",
         "f32",
     ];
-    // Strict JSON must name `f64` to refuse it; the command reads the files that the library does not; an audit's signatures
-    // are checked on every core, which no verdict depends on.
+    // Strict JSON must name `f64` to refuse it; the command reads the files that the library does not; an audit's hashes and
+    // signatures are checked on every core, which no verdict depends on.
     let excused = [
         "verifier/src/audit/ahead.rs",
         "verifier/src/audit/lanes.rs",

@@ -171,7 +171,7 @@ fn there_are_many_rows_and_each_has_its_own_name() {
 }
 
 /// Every way in which a folder of files can be wrong, by its code. The others are those of keys and paths by themselves, of a right
-/// edge that a server stores, and of a witness's answers.
+/// edge that a server stores, of a witness's answers, and of a second folder that a continued trail goes on from.
 #[test]
 fn each_code_of_a_trail_has_a_row() {
     use FlawKind as F;
@@ -185,6 +185,7 @@ fn each_code_of_a_trail_has_a_row() {
         F::WitnessSize,
         F::WitnessAhead,
         F::WitnessRoot,
+        F::Past,
     ];
     let of_audit = [
         "trail.missing",

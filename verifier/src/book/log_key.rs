@@ -47,10 +47,18 @@ impl LogKeys {
         }])
     }
 
-    /// A key takes over: it signs heads of `from` entries and more, the one before it these too until `until`.
+    /// A key takes over: it signs heads of `from` entries and more, the one before it these too until `until`. One of another name
+    /// ends all before it then: under their name nothing more is signed.
     pub fn succeed(&mut self, vkey: String, (from, until): (u64, Timestamp)) {
-        if let Some(last) = self.0.last_mut() {
-            last.end = Some((from, until));
+        let moves = self
+            .0
+            .last()
+            .is_some_and(|last| name(&last.vkey) != name(&vkey));
+        for key in &mut self.0 {
+            let end = key.end.get_or_insert((from, until));
+            if moves {
+                end.1 = end.1.min(until);
+            }
         }
         self.0.push(LogKey {
             vkey,
@@ -81,6 +89,11 @@ impl LogKeys {
     pub fn sure_of_head(&self, size: u64) -> Option<&LogKey> {
         self.0.iter().rev().find(|key| key.from <= size)
     }
+}
+
+/// The name in a vkey, which is the log's origin.
+fn name(vkey: &str) -> &str {
+    vkey.split('+').next().unwrap_or_default()
 }
 
 /// What the old and the new key sign when the one succeeds the other: the text of a note that nobody takes for a checkpoint, for
@@ -128,6 +141,15 @@ mod tests {
         // In the same second: what came before the rotation, and the rotation itself.
         assert_eq!(signers(&keys, 10, 50), ["a"]);
         assert_eq!(signers(&keys, 11, 50), ["b"]);
+    }
+
+    #[test]
+    fn a_key_of_another_name_ends_an_overlap_of_the_old_ones() {
+        let mut keys = LogKeys::first("o+a".to_owned());
+        keys.succeed("o+b".to_owned(), (11, Timestamp::EPOCH.after(100)));
+        keys.succeed("p+c".to_owned(), (21, Timestamp::EPOCH.after(60)));
+        assert_eq!(signers(&keys, 20, 59), ["o+a", "o+b"]);
+        assert_eq!(signers(&keys, 21, 60), ["p+c"]);
     }
 
     #[test]

@@ -154,11 +154,11 @@ mod tests {
 
     #[test]
     fn a_key_that_is_lost_in_an_overlap_is_succeeded_at_once() {
-        let mut keys = LogKeys::first("a".to_owned());
-        keys.succeed("b".to_owned(), (11, Timestamp::EPOCH.after(100)));
-        keys.succeed("c".to_owned(), (21, Timestamp::EPOCH.after(60)));
-        assert_eq!(signers(&keys, 20, 60), ["a", "b"]);
-        assert_eq!(signers(&keys, 21, 60), ["a", "c"]);
-        assert_eq!(signers(&keys, 22, 100), ["c"]);
+        let mut keys = LogKeys::first("o+a".to_owned());
+        keys.succeed("o+b".to_owned(), (11, Timestamp::EPOCH.after(100)));
+        keys.succeed("o+c".to_owned(), (21, Timestamp::EPOCH.after(60)));
+        assert_eq!(signers(&keys, 20, 60), ["o+a", "o+b"]);
+        assert_eq!(signers(&keys, 21, 60), ["o+a", "o+c"]);
+        assert_eq!(signers(&keys, 22, 100), ["o+c"]);
     }
 }

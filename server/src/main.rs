@@ -2,7 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use std::error::Error;
-use std::io::IsTerminal as _;
+use std::io::{self, ErrorKind, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -265,12 +265,14 @@ fn check(file: &Path) -> Done {
     Ok(())
 }
 
-#[expect(
-    clippy::print_stdout,
-    reason = "a command's answer goes to standard output"
-)]
+/// A command's answer goes to standard output. A reader that has seen enough, as `head` has, is no fault.
 fn say(text: &str) {
-    println!("{}", text.trim_end());
+    let written = writeln!(io::stdout().lock(), "{}", text.trim_end());
+    if let Err(fault) = written
+        && fault.kind() != ErrorKind::BrokenPipe
+    {
+        complain(&fault);
+    }
 }
 
 #[expect(

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use verifier::trail::policy::Policy;
 
-use crate::support::{Bucket, Database, Load, Server, Trail, folder};
+use crate::support::{Bucket, Database, Load, SEEN_MIN, Server, Trail, folder};
 use crate::witness::{Neighbour, entries, published, wait_until};
 
 /// At most so many answers lie between two deaths.
@@ -40,6 +40,7 @@ fn kill_and_start(
             load.announce(&servers);
         }
         load.wait_for(20, &mut servers);
+        load.wait_for_checkpoints(SEEN_MIN);
     });
     servers
 }

@@ -17,7 +17,7 @@ pub(crate) use bucket::Bucket;
 pub(crate) use database::{Database, folder};
 pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
 pub(crate) use folder::Trail;
-pub(crate) use load::Load;
+pub(crate) use load::{Load, SEEN_MIN};
 pub(crate) use market::{Market, ORIGIN, register_key};
 pub(crate) use process::{Server, quan_verify, quan_verify_as, verifier_program};
 pub(crate) use proxy::Proxy;

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Condvar, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use verifier::audit::Verdict;
 use verifier::book::entry::Entry;
@@ -20,6 +20,8 @@ use super::{Database, Trail, replay};
 
 /// Clients that ask at the same time.
 const CLIENTS: u64 = 4;
+/// Fewer checkpoints than this show nothing.
+pub(crate) const SEEN_MIN: usize = 2;
 /// The sentence of a 503 that leaves open whether it was done.
 const UNKNOWN: &str = "it is unknown whether this was done";
 
@@ -118,6 +120,15 @@ impl Load {
         drop(heard);
         servers.iter_mut().for_each(Server::is_alive);
         assert!(!waited.timed_out(), "{else_say}");
+    }
+
+    /// Waits until so many checkpoints were seen, on a slow machine or a bad bucket too.
+    pub(crate) fn wait_for_checkpoints(&self, count: usize) {
+        let since = Instant::now();
+        while self.seen.lock().unwrap().len() < count {
+            assert!(since.elapsed() < PATIENCE, "hardly anything is published");
+            thread::sleep(A_MOMENT);
+        }
     }
 
     /// Keeps every checkpoint that is published, as somebody does who copies them.
@@ -232,7 +243,11 @@ fn are_prefixes(seen: &BTreeSet<Vec<u8>>, policy: &Policy, entries: &[Entry]) {
         edge.append(leaf_hash(&entry.to_bytes().unwrap()));
         roots.push(edge.root());
     }
-    assert!(seen.len() > 1, "only {} checkpoints were seen", seen.len());
+    assert!(
+        seen.len() >= SEEN_MIN,
+        "only {} checkpoints were seen",
+        seen.len()
+    );
     for note in seen {
         let verified = policy.check(&Note::parse(note).unwrap()).unwrap();
         let checkpoint = verified.checkpoint();

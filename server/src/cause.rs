@@ -20,6 +20,18 @@ impl fmt::Display for Whole<'_> {
     }
 }
 
+/// `From` for what a `Fault` of the calling module holds as it is: a line a variant, for `?`.
+macro_rules! faults_from {
+    ($($fault:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$fault> for Fault {
+            fn from(fault: $fault) -> Self {
+                Self::$variant(fault)
+            }
+        }
+    )*};
+}
+pub(crate) use faults_from;
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -21,6 +21,7 @@ use verifier::trail::tile::{TilePath, Tiles, WIDTH_FULL};
 use verifier::trail::tree::{Frontier, leaf_hash, verify_consistency};
 use verifier::trail::{Flaw, FlawKind, Hash, TreeSize};
 
+use crate::cause::faults_from;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
@@ -127,16 +128,7 @@ impl std::error::Error for Fault {
     }
 }
 
-macro_rules! from {
-    ($($fault:ty => $variant:ident),* $(,)?) => {$(
-        impl From<$fault> for Fault {
-            fn from(fault: $fault) -> Self {
-                Self::$variant(fault)
-            }
-        }
-    )*};
-}
-from! {
+faults_from! {
     keys::Fault => Keys, StoreFault => Store, objects::Fault => Objects, sequencer::Fault => Sequencer, Flaw => Trail,
     rotation::Fault => Policy,
 }

@@ -31,6 +31,7 @@ use verifier::id::DocumentDigest;
 use verifier::time::Timestamp;
 use verifier::trail::history::COUNT;
 
+use crate::cause::faults_from;
 use crate::clock::{Clock, ClockFault};
 use crate::config::{Asked, ConfigFault};
 use crate::faults::Faults;
@@ -383,27 +384,11 @@ impl std::error::Error for Fault {
     }
 }
 
-impl From<ClockFault> for Fault {
-    fn from(fault: ClockFault) -> Self {
-        Self::Clock(fault)
-    }
-}
-
-impl From<keys::Fault> for Fault {
-    fn from(fault: keys::Fault) -> Self {
-        Self::Key(fault)
-    }
-}
+faults_from! { ClockFault => Clock, keys::Fault => Key, ConfigFault => Config }
 
 impl From<meter::fault::Fault> for Fault {
     fn from(fault: meter::fault::Fault) -> Self {
         Self::Meter(Box::new(fault))
-    }
-}
-
-impl From<ConfigFault> for Fault {
-    fn from(fault: ConfigFault) -> Self {
-        Self::Config(fault)
     }
 }
 

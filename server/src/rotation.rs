@@ -17,6 +17,7 @@ use verifier::trail::Flaw;
 use verifier::trail::key::{KeyName, VerifierKey};
 use verifier::trail::policy::Policy;
 
+use crate::cause::faults_from;
 use crate::config::Config;
 use crate::keys::{self, SigningKey};
 
@@ -97,17 +98,7 @@ impl std::error::Error for Fault {
     }
 }
 
-impl From<keys::Fault> for Fault {
-    fn from(fault: keys::Fault) -> Self {
-        Self::Keys(fault)
-    }
-}
-
-impl From<Flaw> for Fault {
-    fn from(flaw: Flaw) -> Self {
-        Self::Trail(flaw)
-    }
-}
+faults_from! { keys::Fault => Keys, Flaw => Trail }
 
 /// What `GET /v1/exchange` says, as far as it matters here.
 #[derive(Debug, Deserialize)]

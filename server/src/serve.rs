@@ -23,7 +23,7 @@ use verifier::time::UtcOffset;
 use verifier::trail::Flaw;
 use verifier::trail::key::{KeyName, VerifierKey};
 
-use crate::cause::Whole;
+use crate::cause::{Whole, faults_from};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::faults::Faults;
@@ -104,16 +104,7 @@ impl std::error::Error for Fault {
     }
 }
 
-macro_rules! from {
-    ($($fault:ty => $variant:ident),* $(,)?) => {$(
-        impl From<$fault> for Fault {
-            fn from(fault: $fault) -> Self {
-                Self::$variant(fault)
-            }
-        }
-    )*};
-}
-from! {
+faults_from! {
     keys::Fault => Keys, KeyFault => OwnKey, Flaw => Origin, StoreFault => Store,
     objects::Fault => Objects, publisher::Fault => Publisher, sequencer::Fault => Sequencer,
 }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use verifier::refusal::Refusal;
 
+use crate::cause::faults_from;
 use crate::clock::ClockFault;
 use crate::faults::Crash;
 use crate::keys;
@@ -106,29 +107,7 @@ impl std::error::Error for Fault {
     }
 }
 
-impl From<keys::Fault> for Fault {
-    fn from(fault: keys::Fault) -> Self {
-        Self::Key(fault)
-    }
-}
-
-impl From<serde_json::Error> for Fault {
-    fn from(error: serde_json::Error) -> Self {
-        Self::Json(error)
-    }
-}
-
-impl From<ClockFault> for Fault {
-    fn from(fault: ClockFault) -> Self {
-        Self::Clock(fault)
-    }
-}
-
-impl From<Crash> for Fault {
-    fn from(crash: Crash) -> Self {
-        Self::Crash(crash)
-    }
-}
+faults_from! { keys::Fault => Key, serde_json::Error => Json, ClockFault => Clock, Crash => Crash }
 
 impl From<Refusal> for Fault {
     fn from(refusal: Refusal) -> Self {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use verifier::trail::Flaw;
 use verifier::trail::key::VerifierKey;
 
+use crate::cause::faults_from;
 use crate::faults::Crash;
 use crate::keys;
 use crate::objects;
@@ -185,32 +186,4 @@ impl std::error::Error for Fault {
     }
 }
 
-impl From<StoreFault> for Fault {
-    fn from(fault: StoreFault) -> Self {
-        Self::Store(fault)
-    }
-}
-
-impl From<keys::Fault> for Fault {
-    fn from(fault: keys::Fault) -> Self {
-        Self::Keys(fault)
-    }
-}
-
-impl From<objects::Fault> for Fault {
-    fn from(fault: objects::Fault) -> Self {
-        Self::Objects(fault)
-    }
-}
-
-impl From<Flaw> for Fault {
-    fn from(flaw: Flaw) -> Self {
-        Self::Trail(flaw)
-    }
-}
-
-impl From<Crash> for Fault {
-    fn from(crash: Crash) -> Self {
-        Self::Crash(crash)
-    }
-}
+faults_from! { StoreFault => Store, keys::Fault => Keys, objects::Fault => Objects, Flaw => Trail, Crash => Crash }

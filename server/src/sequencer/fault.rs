@@ -6,6 +6,7 @@ use verifier::refusal::Refusal;
 use verifier::time::Timestamp;
 
 use super::batch::Answer;
+use crate::cause::faults_from;
 use crate::clock::ClockFault;
 use crate::faults::Crash;
 use crate::store::StoreFault;
@@ -105,17 +106,7 @@ impl std::error::Error for Fault {
     }
 }
 
-impl From<StoreFault> for Fault {
-    fn from(fault: StoreFault) -> Self {
-        Self::Store(fault)
-    }
-}
-
-impl From<ClockFault> for Fault {
-    fn from(fault: ClockFault) -> Self {
-        Self::Clock(fault)
-    }
-}
+faults_from! { StoreFault => Store, ClockFault => Clock, Crash => Crash }
 
 /// Why a batch ended without a commit.
 pub(super) enum Stop {
@@ -135,11 +126,5 @@ pub(super) enum Stop {
 impl<F: Into<Fault>> From<F> for Stop {
     fn from(fault: F) -> Self {
         Self::Fault(fault.into())
-    }
-}
-
-impl From<Crash> for Fault {
-    fn from(crash: Crash) -> Self {
-        Self::Crash(crash)
     }
 }

@@ -95,6 +95,16 @@ impl<S: Sink> Writer<S> {
         Ok(())
     }
 
+    /// Opens what has members, and says how it ends.
+    fn members(&mut self, bracket: u8, end: &'static [u8]) -> Result<Open<'_, S>, NotStrict> {
+        self.open(bracket)?;
+        Ok(Open {
+            writer: self,
+            is_empty: true,
+            end,
+        })
+    }
+
     fn close(&mut self, brackets: &[u8]) {
         self.depth = self.depth.saturating_sub(brackets.len());
         brackets
@@ -354,12 +364,7 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
     }
 
     fn serialize_seq(self, _: Option<usize>) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b'[')?;
-        Ok(Open {
-            writer: self,
-            is_empty: true,
-            end: b"]",
-        })
+        self.members(b'[', b"]")
     }
 
     fn serialize_tuple(self, length: usize) -> Result<Open<'w, S>, NotStrict> {
@@ -383,21 +388,11 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
     ) -> Result<Open<'w, S>, NotStrict> {
         self.open(b'{')?;
         self.name(true, variant);
-        self.open(b'[')?;
-        Ok(Open {
-            writer: self,
-            is_empty: true,
-            end: b"]}",
-        })
+        self.members(b'[', b"]}")
     }
 
     fn serialize_map(self, _: Option<usize>) -> Result<Open<'w, S>, NotStrict> {
-        self.open(b'{')?;
-        Ok(Open {
-            writer: self,
-            is_empty: true,
-            end: b"}",
-        })
+        self.members(b'{', b"}")
     }
 
     fn serialize_struct(self, _: &'static str, length: usize) -> Result<Open<'w, S>, NotStrict> {
@@ -413,12 +408,7 @@ impl<'w, S: Sink> Serializer for &'w mut Writer<S> {
     ) -> Result<Open<'w, S>, NotStrict> {
         self.open(b'{')?;
         self.name(true, variant);
-        self.open(b'{')?;
-        Ok(Open {
-            writer: self,
-            is_empty: true,
-            end: b"}}",
-        })
+        self.members(b'{', b"}}")
     }
 }
 

@@ -17,6 +17,7 @@ use verifier::trail::tree::{leaf_hash, prove_consistency, root_of};
 use verifier::trail::{Flaw, Hash, TreeSize};
 
 use crate::promise;
+use crate::report::differs;
 use crate::scoped::cut;
 use crate::story::{self, Story, Trail};
 
@@ -125,21 +126,6 @@ fn held(new: &Trail, old: &Trail) -> Report {
         false,
     );
     report
-}
-
-#[track_caller]
-fn differs(report: &Report, expected: &[(&str, &str)]) {
-    let found: Vec<_> = report
-        .differences
-        .iter()
-        .map(|difference| (difference.at.to_string(), difference.code))
-        .collect();
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(at, code)| ((*at).to_owned(), *code))
-        .collect();
-    assert_eq!(found, expected, "{:#?}", report.differences);
-    assert_eq!(report.verdict == Verdict::Agree, expected.is_empty());
 }
 
 #[test]

@@ -16,6 +16,7 @@ use verifier::trail::tree::{leaf_hash, root_of};
 use verifier::trail::{Hash, TreeSize};
 
 use crate::past::put_history;
+use crate::report::differs;
 use crate::scoped::cut;
 use crate::story::{self, Story, Trail};
 
@@ -124,20 +125,6 @@ fn check(trail: &Trail, seeds: &[u8], known: Vec<Known>) -> Report {
     };
     let Ok(report) = audit_with(&mut trail.clone(), &policy(seeds), &options);
     report
-}
-
-#[track_caller]
-fn differs(report: &Report, expected: &[(&str, &str)]) {
-    let found: Vec<_> = report
-        .differences
-        .iter()
-        .map(|difference| (difference.at.to_string(), difference.code))
-        .collect();
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(at, code)| ((*at).to_owned(), *code))
-        .collect();
-    assert_eq!(found, expected, "{:#?}", report.differences);
 }
 
 fn kept(note: String) -> Vec<Known> {

@@ -16,6 +16,7 @@ mod log_keys;
 mod past;
 mod promise;
 mod refusals;
+mod report;
 mod scenarios;
 mod scoped;
 mod signals;

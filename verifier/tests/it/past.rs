@@ -12,6 +12,7 @@ use verifier::trail::policy::Policy;
 use verifier::trail::tree::{leaf_hash, root_of};
 use verifier::trail::{Hash, TreeSize};
 
+use crate::report::differs;
 use crate::story::{self, Story, Trail};
 
 /// One second an entry from here on: when entry 0 was written.
@@ -86,20 +87,6 @@ fn check(trail: &Trail, options: &Options) -> Report {
 
 fn deep() -> Options {
     Options::new(Depth::Decisions)
-}
-
-#[track_caller]
-fn differs(report: &Report, expected: &[(&str, &str)]) {
-    let found: Vec<_> = report
-        .differences
-        .iter()
-        .map(|difference| (difference.at.to_string(), difference.code))
-        .collect();
-    let expected: Vec<_> = expected
-        .iter()
-        .map(|(at, code)| ((*at).to_owned(), *code))
-        .collect();
-    assert_eq!(found, expected, "{:#?}", report.differences);
 }
 
 fn with(note: String) -> Options {

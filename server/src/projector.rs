@@ -101,7 +101,7 @@ impl Projector {
                 rows: self.store.dedicated_lists()?,
             },
         };
-        let (step, size) = connections.step()?;
+        let (step, size) = connections.step(&self.store)?;
         self.projected.send_replace(size);
         self.connections = Some(connections);
         Ok(step)
@@ -164,7 +164,7 @@ impl Projector {
 
 impl Connections {
     /// What was done, and how many entries the rows hold.
-    fn step(&mut self) -> Result<(Step, u64), StoreFault> {
+    fn step(&mut self, store: &Store) -> Result<(Step, u64), StoreFault> {
         let size = log::head(&mut self.log)?.size;
         let here = project::cursor(&mut self.rows)?.size;
         if here >= size {
@@ -172,19 +172,21 @@ impl Connections {
         }
         let log = &mut self.log;
         // DURABLE: rows and cursor together. A crash before the commit leaves both as they were.
-        let size = self.rows.transaction(|tx| project_next(log, tx, size))?;
+        let size = self
+            .rows
+            .transaction(|tx| project_next(store, log, tx, size))?;
         Ok((Step::Projected(size), size))
     }
 }
 
 /// Writes the next batch of the `size` entries that the log has, and says how many entries the rows hold then.
-fn project_next(log: &mut Db, tx: &mut Db, size: u64) -> Result<u64, StoreFault> {
+fn project_next(store: &Store, log: &mut Db, tx: &mut Db, size: u64) -> Result<u64, StoreFault> {
     // Another server may have moved it meanwhile: then there is less to do, or nothing.
     let mut cursor = project::lock_cursor(tx)?;
     let end = size.min(cursor.size.saturating_add(BATCH_MAX));
     let mut batch = Batch::default();
     while cursor.size < end {
-        let stored = log::entries(log, cursor.size..end)?;
+        let stored = store.entries(log, cursor.size..end)?;
         let missing = || StoreFault::Inconsistent(format!("entry {} is missing", cursor.size));
         let last = stored.last().ok_or_else(missing)?;
         cursor = Cursor {

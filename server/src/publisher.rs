@@ -11,6 +11,7 @@ mod fault;
 mod signing;
 mod start;
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +36,8 @@ use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::objects::{Objects, wait};
 use crate::store::heads::{self, Published, SignedHead};
-use crate::store::{Db, Store, StoreFault, log};
+use crate::store::log::{self, Stored};
+use crate::store::{Db, Store, StoreFault};
 use crate::witness::{Standing, Witnesses};
 use signing::Signing;
 
@@ -296,8 +298,9 @@ impl Publisher {
             .ok_or_else(|| inconsistent(format!("a signed size is {}", target.size)))?;
         let put_tile = |path: TilePath, bytes: &[u8]| self.put_tile(path, bytes);
         for path in bundle::bundles_between(from, to) {
-            let entries = bundle_entries(db, path)?;
-            let bytes = bundle::encode(entries.iter().map(Vec::as_slice))?;
+            let rows = self.parts.store.entries(db, numbers(path))?;
+            let entries = whole_bundle(path, rows)?;
+            let bytes = bundle::encode(entries.iter().map(Bytes::as_ref))?;
             self.put(&path.to_string(), bytes.into())?;
             let numbered = (path.first()..).zip(&entries);
             for (_, entry) in numbered.filter(|(seq, _)| *seq >= from.get()) {
@@ -399,10 +402,14 @@ impl Publisher {
     }
 }
 
-fn bundle_entries(db: &mut Db, path: BundlePath) -> Result<Vec<Vec<u8>>, Fault> {
-    let width = u64::from(path.width());
-    let end = path.first().saturating_add(width);
-    let rows = log::entries(db, path.first()..end)?;
+/// The numbers of a bundle's entries.
+fn numbers(path: BundlePath) -> Range<u64> {
+    let end = path.first().saturating_add(u64::from(path.width()));
+    path.first()..end
+}
+
+/// A bundle's entries, none of them missing.
+fn whole_bundle(path: BundlePath, rows: Vec<Stored>) -> Result<Vec<Bytes>, Fault> {
     let entries: Vec<_> = rows.into_iter().map(|row| row.bytes).collect();
     if entries.len() == usize::from(path.width()) {
         return Ok(entries);

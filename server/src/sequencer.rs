@@ -275,32 +275,42 @@ impl Sequencer {
             // DURABLE: the commit. A crash before it leaves nothing, one after it leaves all: the entries, and in them each
             // command's key, by which a client that repeats is answered. In between nobody knows, and the next start sees.
             faults.point("commit")?;
-            Ok((batch.answers, to.size))
+            Ok((batch, (locked.head.size, to.size)))
         });
         let done = done.and_then(|all| faults.point("commit").map(|()| all).map_err(Stop::from));
 
-        match &done {
-            // Readers see the book again.
-            Ok((_, size)) => {
-                self.committed.send_replace(*size);
+        match done {
+            // Whoever follows the log finds the entries in memory, and readers see the book again.
+            Ok((batch, (first, size))) => {
+                self.store.recent().committed(first, batch.new);
+                self.committed.send_replace(size);
                 self.db = Some(db);
+                Ok(batch.answers)
             }
-            Err(Stop::Unchanged(_)) => self.db = Some(db),
+            Err(stop @ Stop::Unchanged(_)) => {
+                self.db = Some(db);
+                Err(stop)
+            }
             // What was applied may not be durable: nobody sees or uses that book again. Where nothing was, it stays.
-            Err(Stop::Fault(_) | Stop::Poison { .. }) => {
+            Err(stop @ (Stop::Fault(_) | Stop::Poison { .. })) => {
+                self.store.recent().clear();
                 if let Some(mut shelf) = on_desk {
                     *shelf = None;
                 }
+                Err(stop)
             }
         }
-        done.map(|(answers, _)| answers)
     }
 
     /// A connection and a book: those of the last step, or, after a fault, both anew.
     fn ready(&mut self) -> Result<Db, Fault> {
         let mut db = match self.db.take() {
             Some(db) => db,
-            None => self.store.dedicated()?,
+            None => {
+                // It may lead to a database that lost what the last one had.
+                self.store.recent().clear();
+                self.store.dedicated()?
+            }
         };
         if self.shelf.blocking_read().is_none() {
             // Readers are told to come back meanwhile: they do not wait for the replay.

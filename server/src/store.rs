@@ -12,14 +12,17 @@ pub mod log_keys;
 pub mod own;
 pub mod project;
 pub mod read;
+mod recent;
 pub mod refusals;
 mod schema;
 
 pub use db::{Address, Db};
+pub use recent::Recent;
 
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection, R2D2Connection as _};
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -141,6 +144,8 @@ pub struct Store {
     /// Where the projections are: a file of their own, or the same database.
     lists: Address,
     lists_pool: Pool<Manager>,
+    /// What this server committed last.
+    recent: Recent,
     /// Ends the background work when the store is dropped.
     _background: Option<SyncSender<()>>,
     /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
@@ -181,6 +186,7 @@ impl Store {
             pool,
             lists,
             lists_pool,
+            recent: Recent::default(),
             _background: background,
             _lock: lock,
         })
@@ -216,6 +222,23 @@ impl Store {
     /// [`StoreFault::Connect`], [`StoreFault::Query`].
     pub fn dedicated_lists(&self) -> Result<Db, StoreFault> {
         Db::open_disposable(&self.lists)
+    }
+
+    /// The entries with numbers in `range`, at most [`log::READ_MAX`] of them, in order and without a gap, from memory where all of
+    /// them are there, else from the database: for whoever follows the log. A caller asks below a head that it has read.
+    /// # Errors
+    /// As [`log::entries`].
+    pub fn entries(&self, db: &mut Db, range: Range<u64>) -> Result<Vec<log::Stored>, StoreFault> {
+        match self.recent.entries(&range) {
+            Some(rows) => Ok(rows),
+            None => log::entries(db, range),
+        }
+    }
+
+    /// What this server committed last.
+    #[must_use]
+    pub const fn recent(&self) -> &Recent {
+        &self.recent
     }
 
     /// Where the database is.

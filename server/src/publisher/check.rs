@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::Bytes;
 use verifier::trail::bundle;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::growth::Growth;
@@ -128,7 +129,9 @@ impl<'a> Check<'a> {
         let mut growth = Growth::empty();
         self.heads(db, &growth, 0)?;
         for path in bundle::bundles_of(size) {
-            let entries = super::bundle_entries(db, path)?;
+            // From the database itself: it is what is checked.
+            let rows = log::entries(db, super::numbers(path))?;
+            let entries = super::whole_bundle(path, rows)?;
             let signed = signed(db, path.first(), u64::from(path.width()))?;
             for entry in &entries {
                 self.entry(&mut growth, entry)?;
@@ -190,11 +193,11 @@ impl<'a> Check<'a> {
         self.compare(Part::Tile(path), needed, expected)
     }
 
-    fn bundle(&mut self, path: bundle::BundlePath, entries: &[Vec<u8>]) -> Result<(), Fault> {
+    fn bundle(&mut self, path: bundle::BundlePath, entries: &[Bytes]) -> Result<(), Fault> {
         let needed = self.published.0.saturating_sub(path.first());
         let expected = |width: u16| {
             let entries = entries.get(..usize::from(width))?;
-            bundle::encode(entries.iter().map(Vec::as_slice)).ok()
+            bundle::encode(entries.iter().map(Bytes::as_ref)).ok()
         };
         self.compare(Part::Bundle(path), needed, expected)
     }

@@ -3,6 +3,7 @@
 //! This is the only file that writes `entries` and `head`. A writer locks the head first, by writing it, so that writers
 //! wait in line on both databases; readers never wait. Entries are opaque bytes here.
 
+use bytes::Bytes;
 use diesel::pg::Pg;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, QueryFragment, QueryId};
@@ -47,7 +48,7 @@ pub struct Stored {
     /// Its number, from 0.
     pub seq: u64,
     /// Its bytes: the leaf.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
 }
 
 type HeadRow = (i64, Vec<u8>, Vec<u8>, i64);
@@ -165,7 +166,8 @@ pub fn head(db: &mut Db) -> Result<Head, StoreFault> {
     parse_head(row)
 }
 
-/// The entries with numbers in `range`, at most [`READ_MAX`] of them, in order and without a gap.
+/// The entries with numbers in `range`, at most [`READ_MAX`] of them, in order and without a gap, from the database: whoever follows
+/// the log asks [`Store::entries`](super::Store::entries).
 /// # Errors
 /// [`StoreFault::Query`]; [`StoreFault::Inconsistent`] if one before the last is missing.
 pub fn entries(db: &mut Db, range: Range<u64>) -> Result<Vec<Stored>, StoreFault> {
@@ -183,7 +185,10 @@ pub fn entries(db: &mut Db, range: Range<u64>) -> Result<Vec<Stored>, StoreFault
                 "entry {expected} is missing"
             )));
         }
-        found.push(Stored { seq, bytes });
+        found.push(Stored {
+            seq,
+            bytes: bytes.into(),
+        });
     }
     Ok(found)
 }

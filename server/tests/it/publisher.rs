@@ -4,6 +4,7 @@ use server::clock::Clock;
 use server::faults::Faults;
 use server::keys::Keys;
 use server::objects::Objects;
+use server::projector::{self, Projector};
 use server::publisher::{Parts, Publisher, Step};
 use server::sequencer::Sequencer;
 use server::store::{Store, log};
@@ -20,6 +21,8 @@ use crate::support::{Database, folder};
 on_both!(
     what_is_committed_is_published_and_an_auditor_agrees,
     two_servers_publish_one_tree,
+    what_this_server_wrote_is_published_and_projected_from_memory,
+    what_is_no_longer_in_memory_is_published_and_projected_from_the_database,
 );
 
 /// An exchange's data folder and database.
@@ -121,5 +124,51 @@ fn two_servers_publish_one_tree(database: &Database) {
     publish(&mut one);
     assert_eq!(other.step().unwrap(), Step::Idle);
     drop((one, other, sequencer, store));
+    house.check();
+}
+
+fn project(projector: &mut Projector) {
+    while projector.step().unwrap() != projector::Step::Idle {}
+}
+
+fn what_this_server_wrote_is_published_and_projected_from_memory(database: &Database) {
+    let house = House::new(database);
+    let store = Arc::new(database.store());
+    let (mut sequencer, mut publisher) = house.start(&store);
+    let mut projector = Projector::open(Arc::clone(&store)).unwrap();
+    let mut size = 1;
+    tell(&house, &mut sequencer, |_| {
+        // Nobody can read these entries from the database: they lie elsewhere for a while.
+        database.execute("UPDATE entries SET seq = -seq WHERE seq > 0");
+        publish(&mut publisher);
+        project(&mut projector);
+        database.execute("UPDATE entries SET seq = -seq WHERE seq < 0");
+        size = log::head(&mut database.connect()).unwrap().size;
+        assert_eq!(*publisher.published().borrow(), size);
+        assert_eq!(*projector.projected().borrow(), size);
+    });
+    assert!(size > 5, "{size}");
+    assert_eq!(store.recent().missed(), 0);
+    drop((sequencer, publisher, projector, store));
+    house.check();
+}
+
+fn what_is_no_longer_in_memory_is_published_and_projected_from_the_database(database: &Database) {
+    let house = House::new(database);
+    let store = Arc::new(database.store());
+    let (mut sequencer, mut publisher) = house.start(&store);
+    let mut projector = Projector::open(Arc::clone(&store)).unwrap();
+    tell(&house, &mut sequencer, |number| {
+        if number % 2 == 0 {
+            store.recent().clear();
+        }
+        publish(&mut publisher);
+        project(&mut projector);
+    });
+    assert!(store.recent().missed() > 0);
+    let size = log::head(&mut database.connect()).unwrap().size;
+    assert_eq!(*publisher.published().borrow(), size);
+    assert_eq!(*projector.projected().borrow(), size);
+    drop((sequencer, publisher, projector, store));
     house.check();
 }

@@ -16,7 +16,7 @@ pub(crate) fn audit(db: &mut Db) -> (Vec<Entry>, Book) {
             let again = decide_again(&book, &entry).unwrap().to_bytes().unwrap();
             assert_eq!(
                 String::from_utf8(again),
-                String::from_utf8(stored.bytes.clone())
+                String::from_utf8(stored.bytes.to_vec())
             );
             book.apply(&entry).unwrap();
             edge.append(leaf_hash(&stored.bytes));

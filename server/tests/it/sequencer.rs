@@ -3,7 +3,7 @@
 use server::clock::Clock;
 use server::faults::Faults;
 use server::sequencer::{BEHIND_MAX, Fault, Outcome, Pace, Sequencer, Unanswered};
-use server::store::Store;
+use server::store::{Store, log};
 use std::sync::Arc;
 use tokio::sync::watch;
 use verifier::book::command::{AdmitParty, Command, OpenExchange, Role};
@@ -24,6 +24,7 @@ on_both!(
     a_full_queue_says_so_and_takes_nothing,
     a_log_far_ahead_of_its_lists_is_written_more_slowly_and_refuses_nothing,
     a_long_log_is_replayed_at_a_start,
+    after_a_batch_of_which_nobody_knows_nothing_is_read_from_memory,
 );
 
 fn admit(database: &Database, number: u64) -> Request {
@@ -232,6 +233,30 @@ fn a_long_log_is_replayed_at_a_start(database: &Database) {
     let store = Store::open(database.address.clone()).unwrap();
     let started = Sequencer::start(Arc::new(store), clock(), Faults::none());
     assert!(started.is_err_and(|fault| fault.stops_writing()));
+}
+
+fn after_a_batch_of_which_nobody_knows_nothing_is_read_from_memory(database: &Database) {
+    drop(start(database, &clock()));
+    // Before and after each of a batch's three effects: the lock, the rows, the commit.
+    for point in 0..6 {
+        let store = Arc::new(database.store());
+        let faults = Faults::stop_at(6 + point);
+        let mut sequencer = Sequencer::start(Arc::clone(&store), clock(), faults).unwrap();
+        let mut db = database.connect();
+        let size = log::head(&mut db).unwrap().size;
+        // What is read from memory is what the database has; whether it was.
+        let mut remembered = || {
+            let missed = store.recent().missed();
+            let read = store.entries(&mut db, size..size + 1).unwrap();
+            assert_eq!(read, log::entries(&mut db, size..size + 1).unwrap());
+            !read.is_empty() && store.recent().missed() == missed
+        };
+        assert!(!remembered());
+        sequencer.step(&[admit(database, 2 * point)]).unwrap();
+        assert!(remembered(), "{point}");
+        assert!(sequencer.step(&[admit(database, 2 * point + 1)]).is_err());
+        assert!(!remembered(), "{point}");
+    }
 }
 
 /// Servers in turn and at once on one PostgreSQL: one log.

@@ -27,6 +27,10 @@ use verifier::book::scope::Scope;
 use verifier::trail::policy::{POLICY_BYTES_MAX, Policy};
 use verifier::trail::proof::{PROOF_BYTES_MAX, Proof};
 
+/// An audit's lanes build what its book takes apart: a sixth of its time with the C library's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Checks an exchange's trail, receipts and proofs offline.
 ///
 /// Exit code: 0 everything was checked and agrees, 1 something differs, 2 it could not be checked.

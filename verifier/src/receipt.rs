@@ -379,7 +379,9 @@ pub fn verify_all<'a>(
 
 impl PartialEq for Signed {
     fn eq(&self, other: &Self) -> bool {
-        self.receipt().compact == other.receipt().compact
+        let (ours, theirs) = (self.receipt(), other.receipt());
+        // Copies share the bytes.
+        std::ptr::eq(ours, theirs) || ours.compact == theirs.compact
     }
 }
 

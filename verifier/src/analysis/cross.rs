@@ -301,7 +301,7 @@ fn runs(trails: &[Trail<'_>]) -> Vec<Finding> {
     let mut first: BTreeMap<RunHash, &str> = BTreeMap::new();
     let mut twice: BTreeSet<RunHash> = BTreeSet::new();
     for trail in trails {
-        for run in trail.book.sites.values().flat_map(|site| site.runs.keys()) {
+        for (run, _) in trail.book.sites.values().flat_map(|site| site.runs.iter()) {
             let before = first.entry(*run).or_insert(&trail.origin);
             if **before != trail.origin {
                 twice.insert(*run);

@@ -1,6 +1,7 @@
 //! The states of what the book knows, a file a subject.
 
 pub mod batch;
+pub mod by_hash;
 pub mod case;
 pub mod chain;
 pub mod compromise;

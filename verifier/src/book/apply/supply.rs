@@ -6,6 +6,7 @@ use crate::book::command::{
     UpdateSite, WithdrawDataset, WithdrawOffer,
 };
 use crate::book::entry::Entry;
+use crate::book::state::by_hash::ByHash;
 use crate::book::state::dataset::{Dataset, Version};
 use crate::book::state::fact::{Recorded, Subject};
 use crate::book::state::site::{Offer, Site};
@@ -26,7 +27,7 @@ pub(super) fn register(
         hardware: asked.hardware.clone(),
         capacity_kid: asked.capacity_kid,
         capacity: BTreeMap::new(),
-        runs: BTreeMap::new(),
+        runs: ByHash::default(),
     };
     book.sites.insert(id, site);
     Ok(())

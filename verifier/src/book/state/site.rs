@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::book::command::{Billing, Hardware};
+use crate::book::state::by_hash::ByHash;
 use crate::book::state::chain::RunHash;
 use crate::id::{GpuModel, OrderId, PartyId, SiteId};
 use crate::money::Fen;
@@ -24,7 +25,7 @@ pub struct Site {
     /// What is given to this exchange and what is occupied, by model.
     pub capacity: BTreeMap<GpuModel, Capacity>,
     /// Scheduler runs and the one order of each: the counters `run/{site}/{run}`; none is 0.
-    pub runs: BTreeMap<RunHash, Run>,
+    pub runs: ByHash<Run>,
 }
 
 /// A scheduler run: it fills receipts of one order.
@@ -47,12 +48,12 @@ impl Site {
 
     /// Counts a run in one receipt more of an order, or (`by` −1) in one less; what no receipt names is forgotten.
     pub(in crate::book) fn count_run(&mut self, run: RunHash, order: OrderId, by: i32) {
-        let entry = self.runs.entry(run);
-        let known = entry.or_insert(Run { order, receipts: 0 });
-        known.receipts = known.receipts.saturating_add_signed(by);
-        if known.receipts == 0 {
-            self.runs.remove(&run);
-        }
+        self.runs.change(run, |known| {
+            let before = known.map_or(0, |known| known.receipts);
+            let order = known.map_or(order, |known| known.order);
+            let receipts = before.saturating_add_signed(by);
+            *known = (receipts > 0).then_some(Run { order, receipts });
+        });
     }
 }
 

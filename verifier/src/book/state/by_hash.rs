@@ -71,6 +71,10 @@ impl<V> ByHash<V> {
         change(&mut value);
         if let Some(value) = value {
             let (Ok(at) | Err(at)) = found;
+            // Millions of buckets with room for twice what they hold would be most of a book.
+            if bucket.len() == bucket.capacity() {
+                bucket.reserve_exact(2);
+            }
             bucket.insert(at, (hash, value));
             self.len += 1;
         }

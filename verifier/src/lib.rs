@@ -11,6 +11,7 @@ mod packed;
 pub mod analysis;
 pub mod audit;
 pub mod book;
+pub mod dataset;
 pub mod fact;
 pub mod id;
 pub mod json;

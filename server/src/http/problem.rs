@@ -201,13 +201,15 @@ impl ResponseError for Problem {
     clippy::too_many_lines,
     reason = "one match, a row a code: a new code is seen here"
 )]
-const fn status(code: Code) -> StatusCode {
+fn status(code: Code) -> StatusCode {
     match code {
         Code::RequestMalformed | Code::RequestIdempotencyKey => StatusCode::BAD_REQUEST,
         Code::AccessUnknown => StatusCode::UNAUTHORIZED,
-        Code::AccessRole | Code::AccessParty | Code::AccessScope | Code::PartySuspended => {
-            StatusCode::FORBIDDEN
-        }
+        Code::AccessRole
+        | Code::AccessParty
+        | Code::AccessScope
+        | Code::PartySuspended
+        | Code::DeliveryEntitlement => StatusCode::FORBIDDEN,
         Code::RequestPath
         | Code::EntryUnknown
         | Code::PartyUnknown
@@ -221,6 +223,8 @@ const fn status(code: Code) -> StatusCode {
         | Code::SiteUnknown
         | Code::OfferUnknown
         | Code::DatasetUnknown
+        | Code::ListingUnknown
+        | Code::UploadUnknown
         | Code::OrderUnknown
         | Code::RefusalUnknown
         | Code::RefusalUnsealed
@@ -242,13 +246,24 @@ const fn status(code: Code) -> StatusCode {
         | Code::OfferWithdrawn
         | Code::DatasetTaken
         | Code::DatasetState
+        | Code::DatasetUnavailable
+        | Code::ListingTaken
+        | Code::UploadOffset
+        | Code::SampleTooEarly
         | Code::OrderClosed
         | Code::OrderOpen
         | Code::ReceiptOrderClosed
         | Code::ReceiptChain
         | Code::RefusalsSealed
         | Code::BatchState => StatusCode::CONFLICT,
-        Code::RequestTooLarge | Code::EntryTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Code::UploadGone | Code::DeliveryLinkExpired => StatusCode::GONE,
+        Code::RequestTooLarge | Code::EntryTooLarge | Code::UploadLength | Code::UploadQuota => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        Code::DeliveryRange => StatusCode::RANGE_NOT_SATISFIABLE,
+        Code::UploadLocked => StatusCode::LOCKED,
+        // tus 1.0.0, Checksum: `460 Checksum Mismatch`, a status of its own.
+        Code::UploadChecksum => StatusCode::from_u16(460).unwrap_or(StatusCode::BAD_REQUEST),
         Code::RequestMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Code::CommandConflict
         | Code::EntrySpelling
@@ -276,6 +291,10 @@ const fn status(code: Code) -> StatusCode {
         | Code::VoucherNothing
         | Code::VoucherHolder
         | Code::ShareInvalid
+        | Code::DatasetDuplicate
+        | Code::DatasetLicence
+        | Code::DatasetFile
+        | Code::ListingIncomplete
         | Code::OrderTerms
         | Code::OrderClaims
         | Code::ReceiptMalformed

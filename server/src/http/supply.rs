@@ -40,7 +40,7 @@ pub(super) fn datasets(asking: &Asking<'_>) -> Result<Map<String, Value>, Proble
         };
         let versions: Vec<Value> = dataset.versions.iter().filter_map(version).collect();
         let item = json!({
-            "dataset": id, "vendor": dataset.vendor, "withdrawn": dataset.withdrawn,
+            "dataset": id, "vendor": dataset.vendor, "withdrawn": dataset.withdrawn.is_some(),
             "versions": versions,
         });
         (id, item)

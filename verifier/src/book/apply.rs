@@ -64,7 +64,7 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::WithdrawOffer(asked) => supply::withdraw_offer(book, asked),
         Command::PublishDataset(asked) => supply::publish_dataset(book, entry, asked)?,
         Command::AssessDataset(asked) => supply::assess_dataset(book, entry, asked),
-        Command::WithdrawDataset(asked) => supply::withdraw_dataset(book, asked),
+        Command::WithdrawDataset(asked) => supply::withdraw_dataset(book, entry, asked),
         Command::RecallDataset(asked) => supply::recall_dataset(book, entry, asked),
         Command::IssueVoucher(asked) => voucher::issue(book, entry, asked)?,
         Command::ExpireVoucher(asked) => {

@@ -126,7 +126,7 @@ fn resolve(
         (None, Some(manifest)) => {
             let version = book.version(*manifest)?;
             let listing = book.dataset(version.dataset)?;
-            if listing.withdrawn || version.recalled.is_some() {
+            if listing.withdrawn.is_some() || version.recalled.is_some() {
                 let sentence = "the dataset is not for sale any more";
                 return Err(Refusal::new(Code::DatasetState, sentence).with("dataset", manifest));
             }

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 use crate::trail::tree::Frontier;
 
 /// The first line: the form, and the program that wrote it. Another program may apply entries otherwise: it replays.
-const HEAD: &str = concat!("quan-snapshot 2 ", env!("CARGO_PKG_VERSION"), "\n");
+const HEAD: &str = concat!("quan-snapshot 3 ", env!("CARGO_PKG_VERSION"), "\n");
 /// Length of the SHA-256 at the end.
 const DIGEST_BYTES: usize = 32;
 

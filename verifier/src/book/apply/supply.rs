@@ -102,7 +102,7 @@ pub(super) fn publish_dataset(
     let listing = book.datasets.entry(id).or_insert_with(|| Dataset {
         vendor: entry.by,
         versions: Vec::new(),
-        withdrawn: false,
+        withdrawn: None,
     });
     listing.versions.push(asked.manifest);
     Ok(())
@@ -126,9 +126,9 @@ pub(super) fn assess_dataset(book: &mut Book, entry: &Entry, asked: &AssessDatas
     book.facts.record(subject, FactName::Assessed, fact);
 }
 
-pub(super) fn withdraw_dataset(book: &mut Book, asked: &WithdrawDataset) {
+pub(super) fn withdraw_dataset(book: &mut Book, entry: &Entry, asked: &WithdrawDataset) {
     if let Some(dataset) = book.datasets.get_mut(&asked.dataset) {
-        dataset.withdrawn = true;
+        dataset.withdrawn = Some(entry.at);
     }
 }
 

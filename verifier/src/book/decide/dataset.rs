@@ -1,20 +1,15 @@
 //! Datasets: immutable versions named by their manifest, assessed, withdrawn, recalled (DESIGN §9).
 
-use std::collections::BTreeSet;
-use unicode_normalization::is_nfc;
-
 use crate::book::Book;
 use crate::book::command::{AssessDataset, PublishDataset, RecallDataset, Role, WithdrawDataset};
 use crate::book::decide::supply::check_price;
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
 use crate::book::state::dataset::{Dataset, Version};
+use crate::dataset::Manifest;
 use crate::id::{DatasetId, DocumentDigest};
 use crate::money::INTEGER_MAX;
 use crate::refusal::{Code, Refusal};
-
-/// The longest path in a manifest: what common file systems take.
-const PATH_BYTES_MAX: usize = 1_024;
 
 /// Publishes a version under a new listing or one's own.
 pub(super) fn publish(case: &Case<'_>, asked: &PublishDataset) -> Result<Decision, Refusal> {
@@ -113,7 +108,7 @@ fn standing(version: &Version) -> Result<(), Refusal> {
 }
 
 fn for_sale(dataset: &Dataset) -> Result<(), Refusal> {
-    if dataset.withdrawn {
+    if dataset.withdrawn.is_some() {
         let sentence = "the dataset is withdrawn from sale";
         return Err(Refusal::new(Code::DatasetState, sentence));
     }
@@ -154,27 +149,7 @@ fn check_manifest(files: &str, asked: &PublishDataset) -> Result<(), Refusal> {
     if DocumentDigest::of(files.as_bytes()) != asked.manifest {
         return refused("manifest is not the digest of files".into());
     }
-    let Some(body) = files.strip_suffix('\n') else {
-        return refused("each line of a manifest ends with a line feed".into());
-    };
-    let (mut paths, mut sum, mut last) = (BTreeSet::new(), 0_u64, "");
-    for (at, line) in body.split('\n').enumerate() {
-        let Some((bytes, path)) = manifest_line(line) else {
-            return refused(format!(
-                "line {at} of the manifest is not `<sha-256 hex>  <bytes>  <NFC path>`"
-            ));
-        };
-        if line <= last {
-            return refused(format!(
-                "line {at} of the manifest is not above the line before"
-            ));
-        }
-        if !paths.insert(path) {
-            return refused(format!("line {at} of the manifest repeats a path"));
-        }
-        last = line;
-        sum = sum.saturating_add(bytes);
-    }
+    let sum = Manifest::parse(files)?.bytes();
     if sum != asked.bytes {
         return refused(format!(
             "the files have {sum} bytes, bytes says {}",
@@ -182,26 +157,4 @@ fn check_manifest(files: &str, asked: &PublishDataset) -> Result<(), Refusal> {
         ));
     }
     Ok(())
-}
-
-fn manifest_line(line: &str) -> Option<(u64, &str)> {
-    let (hash, rest) = line.split_once("  ")?;
-    let (bytes, path) = rest.split_once("  ")?;
-    let hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-    let decimal = bytes == "0" || !bytes.starts_with(['0', '+']);
-    // A path is relative and stays below its folder on every system.
-    let part = |part: &str| !part.is_empty() && part != "." && part != "..";
-    let good = hash.len() == 64
-        && hash.bytes().all(hex)
-        && decimal
-        && path.len() <= PATH_BYTES_MAX
-        && path.split('/').all(part)
-        && !path.contains('\\')
-        && !path.chars().any(char::is_control)
-        && is_nfc(path);
-    let bytes = bytes
-        .parse()
-        .ok()
-        .filter(|bytes| *bytes <= INTEGER_MAX.unsigned_abs());
-    bytes.filter(|_| good).map(|bytes| (bytes, path))
 }

@@ -11,8 +11,8 @@ pub struct Dataset {
     pub vendor: PartyId,
     /// Its versions by manifest, oldest first.
     pub versions: Vec<DocumentDigest>,
-    /// Whether it was withdrawn from sale: orders placed before stay.
-    pub withdrawn: bool,
+    /// Since when it is withdrawn from sale: orders placed before stay.
+    pub withdrawn: Option<Timestamp>,
 }
 
 /// One version.

@@ -19,6 +19,12 @@ const ORIGIN: &str = "localhost/quan";
 const LOG: &str = "info,actix_server=warn";
 /// More than anybody sends by mistake who looks at the answers; at a kilobyte each, half a year of them is some gigabytes.
 const REFUSALS_PER_HOUR: u32 = 1_000;
+/// A tebibyte: more than one file of a dataset is.
+const UPLOAD_BYTES_MAX: u64 = 1 << 40;
+/// What a vendor may keep here unless the exchange says otherwise.
+const VENDOR_BYTES_MAX: u64 = 1 << 41;
+/// The largest size of either: a number of the database.
+const BYTES_MAX: u64 = 1 << 60;
 /// Beyond this a settings file is not a settings file.
 const FILE_BYTES_MAX: u64 = 65_536;
 
@@ -44,6 +50,27 @@ pub struct Asked {
     /// AWS_ENDPOINT_URL in the environment [default: DATA/trail]
     #[arg(long, env = "QUAN_OBJECTS", value_name = "PLACE")]
     pub objects: Option<String>,
+    /// Where datasets lie: a folder, or s3://BUCKET/PREFIX as for the trail [default: DATA/blobs]
+    #[arg(long, env = "QUAN_BLOBS", value_name = "PLACE")]
+    pub blobs: Option<String>,
+    /// Bytes of the largest file that may be uploaded [default: 1099511627776]
+    #[arg(long, env = "QUAN_UPLOAD_BYTES_MAX", value_name = "N")]
+    pub upload_bytes_max: Option<u64>,
+    /// Bytes that one vendor may keep here [default: 2199023255552]
+    #[arg(long, env = "QUAN_VENDOR_BYTES_MAX", value_name = "N")]
+    pub vendor_bytes_max: Option<u64>,
+    /// Hours after which an upload that nobody continues is removed [default: 72]
+    #[arg(long, env = "QUAN_UPLOAD_HOURS", value_name = "H")]
+    pub upload_hours: Option<u64>,
+    /// Whether datasets are encrypted where they lie: true or false [default: true]
+    #[arg(long, env = "QUAN_SEAL_BLOBS", value_name = "BOOL")]
+    pub seal_blobs: Option<bool>,
+    /// Days after which a stored file is read and hashed again [default: 30]
+    #[arg(long, env = "QUAN_REHASH_DAYS", value_name = "D")]
+    pub rehash_days: Option<u64>,
+    /// How the world reaches this server, e.g. https://exchange.example; for links in documents [default: the request's Host]
+    #[arg(long, env = "QUAN_PUBLIC_URL", value_name = "URL")]
+    pub public_url: Option<String>,
     /// Name of the trail and audience of every receipt; settled for ever by the first start [default: localhost/quan]
     #[arg(long, env = "QUAN_ORIGIN", value_name = "NAME")]
     pub origin: Option<String>,
@@ -103,6 +130,20 @@ pub struct Config {
     pub database: Address,
     /// Where the trail's tiles lie. A folder by default; several servers share one folder or one bucket.
     pub objects: Place,
+    /// Where the bytes of datasets lie, each content once. Not in the trail's place: that one is public.
+    pub blobs: Place,
+    /// The largest file that may be uploaded.
+    pub upload_bytes_max: u64,
+    /// What one vendor may keep here, uploads under way among it: a disk has an end.
+    pub vendor_bytes_max: u64,
+    /// After so long an upload that nobody continues is removed with its bytes. A weekend fits in it.
+    pub upload_keep: Duration,
+    /// Whether blobs are age files: who takes the disk has nothing then.
+    pub seal_blobs: bool,
+    /// After so long a stored blob is hashed again: a disk that rots is found before a buyer finds it.
+    pub rehash_every: Duration,
+    /// What absolute links begin with, without a `/` at the end; the request's `Host` where it is absent.
+    pub public_url: Option<String>,
     /// The trail's origin and every receipt's audience, never the listen address: that one may change.
     pub origin: String,
     /// Between two checkpoints. A checkpoint costs a few syncs; TRAIL asks for one within 60 s of an entry.
@@ -141,7 +182,7 @@ pub enum ConfigFault {
     Toml(PathBuf, Box<toml::de::Error>),
     /// The address of the database is none.
     Database(StoreFault),
-    /// The place of the trail is none.
+    /// The place of the trail, or of datasets, is none.
     Objects(objects::Fault),
     /// A number is outside what it may be.
     Range(&'static str, u64, u64),
@@ -191,6 +232,13 @@ impl Asked {
             listen: self.listen.or(other.listen),
             database: self.database.or(other.database),
             objects: self.objects.or(other.objects),
+            blobs: self.blobs.or(other.blobs),
+            upload_bytes_max: self.upload_bytes_max.or(other.upload_bytes_max),
+            vendor_bytes_max: self.vendor_bytes_max.or(other.vendor_bytes_max),
+            upload_hours: self.upload_hours.or(other.upload_hours),
+            seal_blobs: self.seal_blobs.or(other.seal_blobs),
+            rehash_days: self.rehash_days.or(other.rehash_days),
+            public_url: self.public_url.or(other.public_url),
             origin: self.origin.or(other.origin),
             publish_ms: self.publish_ms.or(other.publish_ms),
             rewitness_s: self.rewitness_s.or(other.rewitness_s),
@@ -219,6 +267,17 @@ impl Asked {
             Some(text) => Place::parse(text).map_err(ConfigFault::Objects)?,
             None => Place::Folder(data.join("trail")),
         };
+        let blobs = match &self.blobs {
+            Some(text) => Place::parse(text).map_err(ConfigFault::Objects)?,
+            None => Place::Folder(data.join("blobs")),
+        };
+        let upload_bytes_max = self.upload_bytes_max.unwrap_or(UPLOAD_BYTES_MAX);
+        let vendor_bytes_max = self.vendor_bytes_max.unwrap_or(VENDOR_BYTES_MAX);
+        let upload_hours = within("upload-hours", self.upload_hours.unwrap_or(72), 1, 8_784)?;
+        let rehash_days = within("rehash-days", self.rehash_days.unwrap_or(30), 1, 3_650)?;
+        let public_url = self
+            .public_url
+            .map(|url| url.trim_end_matches('/').to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
         let rewitness_s = within("rewitness-s", self.rewitness_s.unwrap_or(600), 1, 86_400)?;
@@ -232,6 +291,13 @@ impl Asked {
                 .unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))),
             database,
             objects,
+            blobs,
+            upload_bytes_max: within("upload-bytes-max", upload_bytes_max, 1, BYTES_MAX)?,
+            vendor_bytes_max: within("vendor-bytes-max", vendor_bytes_max, 1, BYTES_MAX)?,
+            upload_keep: Duration::from_secs(upload_hours.saturating_mul(3_600)),
+            seal_blobs: self.seal_blobs.unwrap_or(true),
+            rehash_every: Duration::from_secs(rehash_days.saturating_mul(86_400)),
+            public_url,
             origin: self.origin.unwrap_or_else(|| ORIGIN.to_owned()),
             publish_every: Duration::from_millis(publish_ms),
             rewitness_every: Duration::from_secs(rewitness_s),

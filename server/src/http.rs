@@ -27,9 +27,12 @@ mod supply;
 mod trail;
 mod voucher;
 
+use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use actix_web::middleware::Compress;
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use tokio::sync::watch;
 use verifier::book::command::Kind;
@@ -46,6 +49,7 @@ pub use trail::Part;
 
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dataset::Parts;
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::sequencer::Desk;
@@ -83,6 +87,8 @@ pub struct Shared {
     pub replies: Replies,
     /// What is counted.
     pub metrics: Metrics,
+    /// What the work on datasets needs.
+    pub data: Parts,
     /// How many requests are being answered.
     pub under_way: watch::Sender<usize>,
 }
@@ -100,6 +106,8 @@ pub struct Followed {
     pub witnesses: watch::Receiver<Vec<Standing>>,
     /// How many entries the rows behind lists hold.
     pub projected: watch::Receiver<u64>,
+    /// What the work on datasets needs.
+    pub data: Parts,
 }
 
 impl Shared {
@@ -126,6 +134,7 @@ impl Shared {
             in_flight: InFlight::default(),
             replies: followed.replies,
             metrics: Metrics::default(),
+            data: followed.data,
             under_way: watch::Sender::new(0),
         }
     }
@@ -137,10 +146,15 @@ impl Shared {
     }
 }
 
+/// What answers a route that is neither a command nor a read of the book: `|shared, request, payload| Box::pin(…)`.
+pub type Handler = fn(Arc<Shared>, HttpRequest, web::Payload) -> Answering;
+/// An answer in the making.
+pub type Answering = Pin<Box<dyn Future<Output = Result<HttpResponse, Problem>>>>;
+
 /// One route.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Route {
-    /// `GET` or `POST`.
+    /// The method.
     pub method: Verb,
     /// The path; `{…}` is a parameter.
     pub path: &'static str,
@@ -150,13 +164,21 @@ pub struct Route {
     pub does: Does,
 }
 
-/// The two methods: what asks and what only reads.
+/// The methods: two for what asks and what only reads, the others for files on their way (tus, HTTP downloads).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
     /// Only reads.
     Get,
     /// Asks for something.
     Post,
+    /// Reads the head alone.
+    Head,
+    /// Continues an upload.
+    Patch,
+    /// Ends an upload.
+    Delete,
+    /// Asks what can be asked.
+    Options,
 }
 
 /// What answers a route.
@@ -174,6 +196,8 @@ pub enum Does {
     Read(Sees, Read),
     /// Lists or searches the projections.
     List(List),
+    /// Another function of this floor, for everybody or for whoever has a key.
+    Own(Sees, Handler),
     /// One entry of the trail, from the log.
     Entry,
     /// The trail's own files, and proofs from them.
@@ -208,6 +232,7 @@ impl Route {
             | Does::Programme
             | Does::Health
             | Does::Metrics
+            | Does::Own(Sees::Public, _)
             | Does::OpenApi => true,
             Does::Command(_)
             | Does::Signed(_)
@@ -215,6 +240,7 @@ impl Route {
             | Does::MakeKey
             | Does::RemoveKey
             | Does::Read(Sees::Party, _)
+            | Does::Own(Sees::Party, _)
             | Does::List(_)
             | Does::RefusalProof
             | Does::Entry => false,
@@ -240,9 +266,49 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
     }
 }
 
+/// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
+const TABLES: &[&[Route]] = &[CORE];
+
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
+pub const ROUTES: &[Route] = &joined::<{ count(TABLES) }>(TABLES);
+
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "runs in the compiler alone: a slip does not compile"
+)]
+const fn count(tables: &[&[Route]]) -> usize {
+    let (mut count, mut i) = (0, 0);
+    while i < tables.len() {
+        count += tables[i].len();
+        i += 1;
+    }
+    count
+}
+
+#[expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "runs in the compiler alone: a slip does not compile"
+)]
+const fn joined<const N: usize>(tables: &[&[Route]]) -> [Route; N] {
+    let mut all = [CORE[0]; N];
+    let (mut at, mut i) = (0, 0);
+    while i < tables.len() {
+        let mut j = 0;
+        while j < tables[i].len() {
+            all[at] = tables[i][j];
+            at += 1;
+            j += 1;
+        }
+        i += 1;
+    }
+    all
+}
+
+/// The routes of money, programmes and the trail.
 #[rustfmt::skip]
-pub const ROUTES: &[Route] = &[
+const CORE: &[Route] = &[
     asks("/v1/parties", Kind::AdmitParty, "Admit a party"),
     asks("/v1/parties/update", Kind::UpdateParty, "Change a party's roles or name"),
     asks("/v1/parties/suspend", Kind::SuspendParty, "Suspend a party or lift the suspension"),
@@ -359,6 +425,10 @@ fn resource(path: &'static str) -> actix_web::Resource {
         let verb = match route.method {
             Verb::Get => web::get(),
             Verb::Post => web::post(),
+            Verb::Head => web::head(),
+            Verb::Patch => web::patch(),
+            Verb::Delete => web::delete(),
+            Verb::Options => web::method(Method::OPTIONS),
         };
         let handler = move |request, payload, shared: web::Data<Shared>| async move {
             answer(route, shared.into_inner(), request, payload).await
@@ -444,6 +514,7 @@ async fn dispatch(
             let (caller, body) = keyed(&shared, &request, payload).await?;
             quote::answer(shared, caller, &body).await
         }
+        Does::Own(_, handler) => handler(shared, request, payload).await,
         Does::Programme => programme::show(shared, request).await,
         Does::Entry => entry::answer(shared, request).await,
         Does::RefusalProof => reply::proof(shared, request).await,
@@ -507,6 +578,10 @@ impl Verb {
         match self {
             Self::Get => "GET",
             Self::Post => "POST",
+            Self::Head => "HEAD",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Options => "OPTIONS",
         }
     }
 }

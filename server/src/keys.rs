@@ -101,6 +101,12 @@ pub struct Keys {
     pub sealing: SealingKey,
 }
 
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys")
+    }
+}
+
 impl Keys {
     /// Opens the keys in a data folder; on the first start it makes them.
     /// # Errors

@@ -5,6 +5,7 @@ pub mod cause;
 pub mod clock;
 pub mod config;
 pub mod continuation;
+pub mod dataset;
 pub mod demo;
 pub mod doctor;
 pub mod faults;

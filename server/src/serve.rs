@@ -26,6 +26,7 @@ use verifier::trail::key::{KeyName, VerifierKey};
 use crate::cause::{Whole, faults_from};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::dataset;
 use crate::faults::Faults;
 use crate::http::{self, Caller, Followed, Replies, Shared};
 use crate::keys::{self, Keys, SigningKey, Token};
@@ -178,12 +179,20 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
     let refusals = prepared.replies.refusals.clone();
+    let data = dataset::Parts {
+        store: Arc::clone(&prepared.store),
+        desk: prepared.desk.clone(),
+        keys: prepared.keys,
+        clock: clock.clone(),
+        spool: config.data.join("uploads"),
+    };
     let followed = Followed {
         replies: prepared.replies,
         trail: prepared.objects,
         published: prepared.publisher.published(),
         witnesses: prepared.publisher.standings(),
         projected: prepared.projector.projected(),
+        data,
     };
     let (store, desk) = (prepared.store, prepared.desk);
     let held = Arc::downgrade(&store);
@@ -237,6 +246,7 @@ struct Prepared {
     projector: Projector,
     objects: Objects,
     replies: Replies,
+    keys: Arc<Keys>,
 }
 
 fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, Fault> {
@@ -269,7 +279,11 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         .map_err(|_| Fault::Thread("sequencer"))?;
     operator_key(config, &store, &desk, clock)?;
     let refusals = Refusals::start(Arc::clone(&store)).map_err(|_| Fault::Thread("refusals"))?;
-    let replies = Replies::new(keys, refusals, Allowance::new(config.refusals_per_hour));
+    let replies = Replies::new(
+        Arc::clone(&keys),
+        refusals,
+        Allowance::new(config.refusals_per_hour),
+    );
     Ok(Prepared {
         store,
         desk,
@@ -278,6 +292,7 @@ fn prepare(config: &Config, clock: &Clock, faults: &Faults) -> Result<Prepared, 
         projector,
         objects,
         replies,
+        keys,
     })
 }
 

@@ -1,9 +1,11 @@
 //! The database under the exchange: SQLite by default, PostgreSQL by the same code (DESIGN §7, STYLE §7).
 //!
 //! [`Db`] is one connection, [`Store`] the place it leads to: it migrates, locks and pools. Who calls: the sequencer
-//! ([`log`]), the publisher ([`heads`]), the projector ([`project`]), lists ([`read`]), access ([`own`]). Nothing here decides
+//! ([`log`]), the publisher ([`heads`]), the projector ([`project`]), lists ([`read`]), access ([`own`]), what is beside the trail
+//! about datasets ([`dataset`]). Nothing here decides
 //! anything.
 
+pub mod dataset;
 mod db;
 pub mod heads;
 pub mod history;

@@ -6,6 +6,8 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
 use actix_web::web;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -84,7 +86,7 @@ impl Access {
     }
 }
 
-/// Finds who calls by the request's bearer key (RFC 6750 §2.1).
+/// Finds who calls by the request's key: as a bearer (RFC 6750 §2.1), or as the password of any user (RFC 7617).
 /// # Errors
 /// `access.unknown`, or a fault of the database.
 pub(super) async fn caller(shared: &Arc<Shared>, request: &HttpRequest) -> Result<Caller, Problem> {
@@ -115,12 +117,19 @@ fn bearer(request: &HttpRequest) -> Result<Sha256Hash, Problem> {
         Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
             Token::parse(token.trim())
         }
+        Some((scheme, pair)) if scheme.eq_ignore_ascii_case("basic") => password(pair.trim()),
         Some(_) | None => None,
     };
     let token = token.ok_or_else(|| {
         unknown("the Authorization header holds no API key quan_…, or one with a slip of the pen")
     })?;
     Ok(token.hash())
+}
+
+/// The key in the credentials of RFC 7617: for programs that know no bearer.
+fn password(pair: &str) -> Option<Token> {
+    let pair = String::from_utf8(STANDARD.decode(pair).ok()?).ok()?;
+    Token::parse(pair.split_once(':')?.1)
 }
 
 fn parse(row: &ApiKey) -> Result<Caller, Problem> {

@@ -207,6 +207,7 @@ const fn waits(route: &Route) -> bool {
         | Does::MakeKey
         | Does::RemoveKey
         | Does::Quote
+        | Does::Own(..)
         | Does::RefusalProof
         | Does::Health
         | Does::Metrics
@@ -227,6 +228,7 @@ fn request_body(route: &Route) -> Option<Value> {
         }
         Does::Read(..)
         | Does::List(_)
+        | Does::Own(..)
         | Does::Entry
         | Does::Trail(_)
         | Does::RefusalProof
@@ -322,6 +324,7 @@ fn responses(route: &Route) -> Value {
         | Does::RemoveKey
         | Does::Read(..)
         | Does::List(_)
+        | Does::Own(..)
         | Does::Entry
         | Does::RefusalProof
         | Does::Programme

@@ -8,9 +8,13 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
 use verifier::refusal::{Code, Refusal};
 use verifier::report::{Report, Status};
 
+use super::access;
+use crate::cause::Whole;
+use crate::dataset;
 use crate::sequencer::Unanswered;
 
 /// The media type of a problem (RFC 9457 §3).
@@ -154,6 +158,21 @@ impl From<Unanswered> for Problem {
                 Self::Busy("it is unknown whether this was done; send it again with the same key")
             }
             Unanswered::Internal => Self::Internal("a command could not be decided".to_owned()),
+        }
+    }
+}
+
+impl From<dataset::Fault> for Problem {
+    fn from(fault: dataset::Fault) -> Self {
+        match fault {
+            dataset::Fault::Refused(refusal) => refusal.into(),
+            dataset::Fault::Unanswered(why) => why.into(),
+            dataset::Fault::File(path, error) if error.kind() == io::ErrorKind::StorageFull => {
+                tracing::error!(path = %path.display(), "the disk is full");
+                Self::Busy("there is no room for this right now; come back later")
+            }
+            dataset::Fault::Store(fault) => access::store_fault(fault),
+            other => Self::Internal(Whole(&other).to_string()),
         }
     }
 }

@@ -179,7 +179,156 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    own_handles (handle) {
+        handle -> Text,
+        party -> Text,
+    }
+}
+
+diesel::table! {
+    own_listings (id) {
+        id -> Text,
+        handle -> Text,
+        name -> Text,
+        dataset -> Nullable<Text>,
+        card -> Text,
+        changed -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_uploads (id) {
+        id -> Text,
+        party -> Text,
+        listing -> Nullable<Text>,
+        path -> Text,
+        length -> BigInt,
+        wanted -> Nullable<Binary>,
+        metadata -> Text,
+        expires -> BigInt,
+        state -> Text,
+        sha256 -> Nullable<Binary>,
+        why -> Text,
+    }
+}
+
+diesel::table! {
+    own_blobs (sha256) {
+        sha256 -> Binary,
+        bytes -> BigInt,
+        object -> Text,
+        sealed -> BigInt,
+        state -> Text,
+        checked -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_files (parent, path) {
+        parent -> Text,
+        path -> Text,
+        sha256 -> Binary,
+        bytes -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_versions (manifest) {
+        manifest -> Text,
+        listing -> Text,
+        version -> Text,
+        card -> Text,
+        state -> Text,
+        seq -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_checks (sha256) {
+        sha256 -> Binary,
+        form -> BigInt,
+        state -> Text,
+        report -> Text,
+        sketch -> Binary,
+        rows -> Binary,
+    }
+}
+
+diesel::table! {
+    own_marks (band, hash, sha256) {
+        band -> BigInt,
+        hash -> BigInt,
+        sha256 -> Binary,
+    }
+}
+
+diesel::table! {
+    own_documents (digest) {
+        digest -> Text,
+        kind -> Text,
+        party -> Nullable<Text>,
+        body -> Binary,
+    }
+}
+
+diesel::table! {
+    own_ranges (n) {
+        n -> BigInt,
+        order_id -> Text,
+        manifest -> Text,
+        path -> Text,
+        first -> BigInt,
+        last -> BigInt,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_deliveries (order_id, manifest) {
+        order_id -> Text,
+        manifest -> Text,
+        nonce -> Binary,
+        ranges -> Text,
+        jws -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    own_samples (id) {
+        id -> Text,
+        manifest -> Text,
+        party -> Text,
+        sheet -> Text,
+        at -> BigInt,
+    }
+}
+
+diesel::table! {
+    own_search (n) {
+        n -> BigInt,
+        listing -> Text,
+        manifest -> Text,
+        tokens -> Text,
+        languages -> Text,
+        licence -> Text,
+        formats -> Text,
+        bytes -> BigInt,
+        price_fen -> BigInt,
+        shown -> Text,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(book_entries, book_links);
+diesel::allow_tables_to_appear_in_same_query!(
+    own_files,
+    own_blobs,
+    own_checks,
+    own_versions,
+    own_listings,
+    own_search,
+    own_marks
+);
 
 diesel::define_sql_function! {
     /// The database's clock in UTC seconds: built into SQLite, made by the migration in PostgreSQL.

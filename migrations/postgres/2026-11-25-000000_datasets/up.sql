@@ -1,0 +1,142 @@
+-- Datasets for real: what is not in the trail. Drafts, uploads, blobs, reports, served ranges, search. Only store/dataset/*.rs writes these.
+CREATE TABLE own_handles (
+    handle TEXT NOT NULL PRIMARY KEY,
+    party  TEXT NOT NULL UNIQUE
+);
+
+-- A listing as its vendor types it: `handle/name`. `dataset` once a version of it is in the trail.
+CREATE TABLE own_listings (
+    id      TEXT    NOT NULL PRIMARY KEY,
+    handle  TEXT    NOT NULL REFERENCES own_handles (handle),
+    name    TEXT    NOT NULL,
+    dataset TEXT    UNIQUE,
+    card    TEXT    NOT NULL,
+    changed BIGINT NOT NULL,
+    UNIQUE (handle, name)
+);
+
+-- Uploads under way. The offset is what the spool file holds, never a column.
+CREATE TABLE own_uploads (
+    id       TEXT    NOT NULL PRIMARY KEY,
+    party    TEXT    NOT NULL,
+    listing  TEXT,
+    path     TEXT    NOT NULL,
+    length   BIGINT NOT NULL,
+    wanted   BYTEA,
+    metadata TEXT    NOT NULL,
+    expires  BIGINT NOT NULL,
+    state    TEXT    NOT NULL,
+    sha256   BYTEA,
+    why      TEXT    NOT NULL
+);
+CREATE INDEX own_uploads_party ON own_uploads (party, state);
+CREATE INDEX own_uploads_expires ON own_uploads (expires);
+
+-- Stored content, once for all who have it. `object` is its name in the object store, `sealed` 1 where it is an age file.
+CREATE TABLE own_blobs (
+    sha256  BYTEA    NOT NULL PRIMARY KEY,
+    bytes   BIGINT NOT NULL,
+    object  TEXT    NOT NULL,
+    sealed  BIGINT NOT NULL,
+    state   TEXT    NOT NULL,
+    checked BIGINT NOT NULL
+);
+CREATE INDEX own_blobs_checked ON own_blobs (checked);
+
+-- The files of a draft (`parent` = the listing) and of a version (`parent` = the manifest, `sha-256:…`).
+CREATE TABLE own_files (
+    parent TEXT    NOT NULL,
+    path   TEXT    NOT NULL,
+    sha256 BYTEA    NOT NULL,
+    bytes  BIGINT NOT NULL,
+    PRIMARY KEY (parent, path)
+);
+CREATE INDEX own_files_sha256 ON own_files (sha256);
+
+-- A version that is in the trail: its card as it was then, and where it stands beside the trail (`damaged` stops its sale).
+CREATE TABLE own_versions (
+    manifest TEXT    NOT NULL PRIMARY KEY,
+    listing  TEXT    NOT NULL REFERENCES own_listings (id),
+    version  TEXT    NOT NULL,
+    card     TEXT    NOT NULL,
+    state    TEXT    NOT NULL,
+    seq      BIGINT NOT NULL
+);
+CREATE INDEX own_versions_listing ON own_versions (listing, seq);
+
+-- What the checks found in a content; `rows` is the index by which single rows are read again.
+CREATE TABLE own_checks (
+    sha256 BYTEA    NOT NULL PRIMARY KEY,
+    form   BIGINT NOT NULL,
+    state  TEXT    NOT NULL,
+    report TEXT    NOT NULL,
+    sketch BYTEA    NOT NULL,
+    rows   BYTEA    NOT NULL
+);
+
+-- Where near duplicates meet: MinHash bands (0 .. 15) and the lowest row hashes (band 16).
+CREATE TABLE own_marks (
+    band   BIGINT NOT NULL,
+    hash   BIGINT NOT NULL,
+    sha256 BYTEA    NOT NULL,
+    PRIMARY KEY (band, hash, sha256)
+);
+
+-- Documents behind digests in the trail: reports, licence texts, notices, manifests, sampling sheets.
+CREATE TABLE own_documents (
+    digest TEXT NOT NULL PRIMARY KEY,
+    kind   TEXT NOT NULL,
+    party  TEXT,
+    body   BYTEA NOT NULL
+);
+
+-- Ranges that went out whole, for an order.
+CREATE TABLE own_ranges (
+    n        BIGSERIAL PRIMARY KEY,
+    order_id TEXT    NOT NULL,
+    manifest TEXT    NOT NULL,
+    path     TEXT    NOT NULL,
+    first    BIGINT NOT NULL,
+    last     BIGINT NOT NULL,
+    at       BIGINT NOT NULL
+);
+CREATE INDEX own_ranges_order ON own_ranges (order_id, manifest, path);
+
+-- The delivery receipt of an ordered version: `nonce` is drawn once, `jws` once all bytes went out.
+CREATE TABLE own_deliveries (
+    order_id TEXT NOT NULL,
+    manifest TEXT NOT NULL,
+    nonce    BYTEA NOT NULL,
+    ranges   TEXT NOT NULL,
+    jws      TEXT,
+    PRIMARY KEY (order_id, manifest)
+);
+
+-- Draws before a purchase: the sheet with seed and rows as they were shown.
+CREATE TABLE own_samples (
+    id       TEXT    NOT NULL PRIMARY KEY,
+    manifest TEXT    NOT NULL,
+    party    TEXT    NOT NULL,
+    sheet    TEXT    NOT NULL,
+    at       BIGINT NOT NULL
+);
+CREATE INDEX own_samples_party ON own_samples (party, manifest);
+
+-- Search: one row a listing, its newest listed version. `n` rises with the publication, so newest first is the order of n.
+CREATE TABLE own_search (
+    n         BIGINT NOT NULL PRIMARY KEY,
+    listing   TEXT    NOT NULL UNIQUE,
+    manifest  TEXT    NOT NULL,
+    tokens    TEXT    NOT NULL,
+    languages TEXT    NOT NULL,
+    licence   TEXT    NOT NULL,
+    formats   TEXT    NOT NULL,
+    bytes     BIGINT NOT NULL,
+    price_fen BIGINT NOT NULL,
+    shown     TEXT    NOT NULL
+);
+CREATE TABLE own_terms (
+    n      BIGINT   NOT NULL PRIMARY KEY,
+    tokens TSVECTOR NOT NULL
+);
+CREATE INDEX own_terms_tokens ON own_terms USING gin (tokens);

@@ -1,0 +1,14 @@
+DROP TABLE own_terms;
+DROP TABLE own_search;
+DROP TABLE own_samples;
+DROP TABLE own_deliveries;
+DROP TABLE own_ranges;
+DROP TABLE own_documents;
+DROP TABLE own_marks;
+DROP TABLE own_checks;
+DROP TABLE own_versions;
+DROP TABLE own_files;
+DROP TABLE own_blobs;
+DROP TABLE own_uploads;
+DROP TABLE own_listings;
+DROP TABLE own_handles;

@@ -1,0 +1,78 @@
+//! Datasets for real: bytes from upload to delivery, and the documents about them.
+//!
+//! Decides nothing that moves money: that is the book's.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use verifier::refusal::Refusal;
+
+use crate::cause::faults_from;
+use crate::clock::{Clock, ClockFault};
+use crate::keys::Keys;
+use crate::objects;
+use crate::sequencer::{Desk, Unanswered};
+use crate::store::{Store, StoreFault};
+
+/// What the work on datasets needs; a copy leads to the same.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Rows beside the trail.
+    pub store: Arc<Store>,
+    /// The book, and who decides.
+    pub desk: Desk,
+    /// What signs deliveries and seals blobs.
+    pub keys: Arc<Keys>,
+    /// The time.
+    pub clock: Clock,
+    /// The folder of uploads under way. It is this server's own.
+    pub spool: PathBuf,
+}
+
+/// Why it was not done.
+#[derive(Debug)]
+pub enum Fault {
+    /// The rules say no.
+    Refused(Refusal),
+    /// The database.
+    Store(StoreFault),
+    /// The object store.
+    Objects(objects::Fault),
+    /// A local file.
+    File(PathBuf, io::Error),
+    /// The desk gave no answer.
+    Unanswered(Unanswered),
+    /// A clock or a generator.
+    Clock(ClockFault),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(refusal) => refusal.fmt(f),
+            Self::Store(fault) => fault.fmt(f),
+            Self::Objects(fault) => fault.fmt(f),
+            Self::File(path, _) => write!(f, "cannot read or write {}", path.display()),
+            Self::Unanswered(fault) => write!(f, "the desk gave no answer: {fault:?}"),
+            Self::Clock(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Fault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Store(fault) => fault.source(),
+            Self::Objects(fault) => fault.source(),
+            Self::File(_, fault) => Some(fault),
+            Self::Refused(_) | Self::Unanswered(_) | Self::Clock(_) => None,
+        }
+    }
+}
+
+faults_from! {
+    Refusal => Refused, StoreFault => Store, objects::Fault => Objects, Unanswered => Unanswered,
+    ClockFault => Clock,
+}

@@ -1,0 +1,2 @@
+//! Rows about datasets that are not in the trail: drafts, uploads, blobs, reports, served ranges, search
+//! (`migrations/…_datasets`).

@@ -2,6 +2,10 @@
 //!
 //! Decides nothing that moves money: that is the book's.
 
+pub mod find;
+pub mod sale;
+pub mod words;
+
 use std::fmt;
 use std::io;
 use std::path::PathBuf;

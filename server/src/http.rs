@@ -9,6 +9,7 @@ mod catalogue;
 mod command;
 mod entry;
 mod exchange;
+mod find;
 mod fund;
 mod health;
 mod keyring;
@@ -267,7 +268,7 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
 }
 
 /// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
-const TABLES: &[&[Route]] = &[CORE];
+const TABLES: &[&[Route]] = &[CORE, find::ROUTES];
 
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
 pub const ROUTES: &[Route] = &joined::<{ count(TABLES) }>(TABLES);

@@ -122,11 +122,11 @@ CREATE TABLE own_samples (
 );
 CREATE INDEX own_samples_party ON own_samples (party, manifest);
 
--- Search: one row a listing, its newest listed version. `n` rises with the publication, so newest first is the order of n.
+-- Search: one row a published version; the book says which of them are for sale. `n` is the entry that published it.
 CREATE TABLE own_search (
     n         BIGINT NOT NULL PRIMARY KEY,
-    listing   TEXT    NOT NULL UNIQUE,
-    manifest  TEXT    NOT NULL,
+    listing   TEXT    NOT NULL,
+    manifest  TEXT    NOT NULL UNIQUE,
     tokens    TEXT    NOT NULL,
     languages TEXT    NOT NULL,
     licence   TEXT    NOT NULL,

@@ -24,6 +24,7 @@ use super::Shared;
 use super::access;
 use super::problem::Problem;
 use super::reply::{Asked, Done};
+use crate::dataset::sale;
 use crate::sequencer::{Committed, Outcome};
 
 /// The longest body of a command: a programme file of 48,000 bytes in JSON escapes, with room.
@@ -94,6 +95,7 @@ pub(super) async fn answer(
     let command = parse(kind, &body)?;
     let cmd = cmd(caller.party, &key);
     let _in_flight = shared.in_flight.enter(cmd)?;
+    may_be_sold(&shared, cmd, &command).await?;
     let asked = Request {
         by: caller.party,
         actor: caller.actor,
@@ -113,6 +115,23 @@ pub(super) async fn answer(
         Outcome::Refused(refusal) => Err(refusal.into()),
         Outcome::Failed(why) => Err(why.into()),
     }
+}
+
+/// Asks before an order what the book cannot know: whether the bytes are there. An order that was placed is answered as it was.
+async fn may_be_sold(shared: &Shared, cmd: Sha256Hash, command: &Command) -> Result<(), Problem> {
+    let Command::PlaceOrder(order) = command else {
+        return Ok(());
+    };
+    let datasets = order.segments.iter().filter_map(|segment| segment.dataset);
+    let datasets: Vec<_> = datasets.collect();
+    if datasets.is_empty() {
+        return Ok(());
+    }
+    let placed = shared.desk.read(|book| book.commands.contains_key(&cmd));
+    if placed.await? {
+        return Ok(());
+    }
+    Ok(sale::check(&shared.data, datasets).await?)
 }
 
 fn parse(kind: Kind, body: &[u8]) -> Result<Command, Refusal> {

@@ -11,6 +11,7 @@ use verifier::refusal::{Code, Refusal};
 use super::Shared;
 use super::access::{Caller, stands};
 use super::problem::Problem;
+use crate::dataset::sale;
 
 /// Answers `POST /v1/quotes` for the party of the key.
 pub(super) async fn answer(
@@ -26,6 +27,8 @@ pub(super) async fn answer(
         .into());
     }
     let asked: QuoteAsked = json::read(body).map_err(Refusal::from)?;
+    let datasets = asked.segments.iter().filter_map(|segment| segment.dataset);
+    sale::check(&shared.data, datasets.collect()).await?;
     let now = shared.now()?;
     let quoted = shared
         .desk

@@ -1,2 +1,5 @@
 //! Rows about datasets that are not in the trail: drafts, uploads, blobs, reports, served ranges, search
 //! (`migrations/…_datasets`).
+
+pub mod sale;
+pub mod search;

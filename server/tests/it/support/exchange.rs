@@ -226,6 +226,18 @@ impl Client {
         Self::new(self.agent.clone(), address, Some(text(&made.body["key"])))
     }
 
+    /// Asks by another method, without a body.
+    pub(crate) fn by(&self, method: &str, path: &str) -> Answer {
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.url));
+        let request = match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")),
+            None => request,
+        };
+        read(self.agent.run(request.body(()).unwrap()).unwrap())
+    }
+
     pub(crate) fn get(&self, path: &str) -> Answer {
         self.get_with(path, &[])
     }

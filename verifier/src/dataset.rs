@@ -4,16 +4,26 @@
 //! byte forms are in FORMATS.md ("Datasets"). Nothing here reads a file: bytes are fed in.
 
 mod entitled;
+mod licence;
 mod manifest;
 mod possession;
 mod ranges;
+mod seed;
+mod sketch;
 mod state;
+mod version;
+mod wilson;
 
 pub use entitled::{Entitlement, entitled};
+pub use licence::{Finding, Level, Source, check_findings, lint};
 pub use manifest::{FileLine, Manifest, PATH_BYTES_MAX, check_path};
 pub use possession::{CHUNK_BYTES, PICKS, Possession, picks};
 pub use ranges::Served;
+pub use seed::{SAMPLE_ROWS_MAX, draw, seed};
+pub use sketch::{Bands, MinHash, SKETCH_HASHES, Sketch, containment_bp, row_hash};
 pub use state::{State, state};
+pub use version::{SemVer, Step, check_step, step};
+pub use wilson::{Interval, wilson};
 
 use std::fmt::Write as _;
 
@@ -26,3 +36,6 @@ fn hex(bytes: &[u8]) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod vectors;

@@ -31,6 +31,7 @@ mod replies;
 mod restore;
 mod rotation;
 mod scoped;
+mod search;
 mod sequencer;
 mod snapshot;
 mod timers;

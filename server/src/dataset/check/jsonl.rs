@@ -1,0 +1,172 @@
+//! A JSON value a line. The members of objects are columns.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read};
+
+use super::Limits;
+use super::column::Cell;
+use super::inflate::Stopped;
+use super::report::Flaw;
+use super::rows::{Row, Rows};
+use super::tally::Tally;
+
+/// The name of the column of values that are no objects.
+const VALUE: &str = "value";
+
+/// Turns values into cells; knows which member is which column.
+#[derive(Debug, Default)]
+pub(super) struct Members {
+    places: BTreeMap<String, Option<usize>>,
+}
+
+impl Members {
+    /// A value is a row; its text begins at this byte.
+    pub(super) fn row(&mut self, tally: &mut Tally, text: &[u8], began_at: u64) {
+        let value = match read_value(text, tally.limits) {
+            Ok(value) => value,
+            Err(flaw) => {
+                tally.flaw_here(flaw, None);
+                // It keeps its number: rows are counted as they stand in the file.
+                tally.row(text, began_at);
+                return;
+            }
+        };
+        match &value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    self.cell(tally, name, value);
+                }
+            }
+            value => self.cell(tally, VALUE, value),
+        }
+        tally.row(value.to_string().as_bytes(), began_at);
+    }
+
+    fn cell(&mut self, tally: &mut Tally, name: &str, value: &Value) {
+        let place = match self.places.get(name) {
+            Some(place) => *place,
+            None => {
+                let place = tally.column(name);
+                // Names beyond the limit are not kept either.
+                if place.is_some() {
+                    self.places.insert(name.to_owned(), place);
+                }
+                place
+            }
+        };
+        let Some(place) = place else { return };
+        match value {
+            Value::Null => tally.cell(place, Cell::Null),
+            Value::Bool(value) => tally.cell(place, Cell::Boolean(*value)),
+            Value::Number(number) => tally.cell(place, Cell::Number(&number.to_string())),
+            Value::String(text) => tally.cell(place, Cell::Text(text)),
+            nested => {
+                tally.cell(place, Cell::Nested(&nested.to_string()));
+                within(tally, place, nested);
+            }
+        }
+    }
+}
+
+/// Hands over the texts within a value. It is not deeper than [`Limits::depth_max`].
+fn within(tally: &mut Tally, place: usize, value: &Value) {
+    match value {
+        Value::Null | Value::Bool(_) => {}
+        Value::Number(number) => tally.look(place, &number.to_string()),
+        Value::String(text) => tally.text(place, text),
+        Value::Array(values) => values.iter().for_each(|value| within(tally, place, value)),
+        Value::Object(members) => {
+            for (name, value) in members {
+                tally.look(place, name);
+                within(tally, place, value);
+            }
+        }
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    1 + match value {
+        Value::Array(values) => values.iter().map(depth).max().unwrap_or(0),
+        Value::Object(members) => members.values().map(depth).max().unwrap_or(0),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
+    }
+}
+
+fn read_value(text: &[u8], limits: Limits) -> Result<Value, Flaw> {
+    if let Err(fault) = std::str::from_utf8(text) {
+        let sentence = format!("not UTF-8 at byte {} of the row", fault.valid_up_to() + 1);
+        return Err(Flaw::broken("encoding.utf-8", sentence));
+    }
+    let value: Value = serde_json::from_slice(text).map_err(|fault| {
+        // The fault names a place and what was expected there, and nothing of the text.
+        let sentence = format!("not JSON at byte {} of the row", fault.column());
+        Flaw::broken("row.json", sentence)
+    })?;
+    if depth(&value) > limits.depth_max {
+        let sentence = format!("nested deeper than {}", limits.depth_max);
+        return Err(Flaw::broken("row.json", sentence));
+    }
+    Ok(value)
+}
+
+/// Reads the next line without its end into `line`; says how many bytes it took, 0 at the end.
+pub(super) fn line(from: &mut impl BufRead, line: &mut Vec<u8>, limits: Limits) -> io::Result<u64> {
+    line.clear();
+    let taken = from.by_ref().take(limits.line_max + 1).read_until(b'\n', line)? as u64;
+    if taken > limits.line_max {
+        return Err(Stopped::Long.into());
+    }
+    if line.last() == Some(&b'\n') {
+        line.pop();
+        if line.last() == Some(&b'\r') {
+            line.pop();
+        }
+    }
+    Ok(taken)
+}
+
+/// Reads lines whose first byte is at `offset` of the unpacked content.
+pub(super) fn read(tally: &mut Tally, mut from: impl BufRead, mut offset: u64) -> io::Result<()> {
+    let mut members = Members::default();
+    let mut text = Vec::new();
+    loop {
+        let taken = line(&mut from, &mut text, tally.limits)?;
+        if taken == 0 {
+            return Ok(());
+        }
+        if !text.trim_ascii().is_empty() {
+            members.row(tally, &text, offset);
+        }
+        offset += taken;
+    }
+}
+
+/// A value as a row to be shown.
+pub(super) fn shown(text: &[u8]) -> Row {
+    let spelled = |value: Value| match value {
+        Value::String(text) => text,
+        Value::Null => String::new(),
+        other => other.to_string(),
+    };
+    match serde_json::from_slice(text) {
+        Ok(Value::Object(members)) => members.into_iter().map(|(name, value)| (name, spelled(value))).collect(),
+        Ok(value) => vec![(VALUE.to_owned(), spelled(value))],
+        Err(_) => vec![(VALUE.to_owned(), String::from_utf8_lossy(text).into_owned())],
+    }
+}
+
+/// The rows from a place where one begins.
+pub(super) fn rows<'a>(mut from: impl BufRead + 'a, limits: Limits) -> Rows<'a> {
+    let mut text = Vec::new();
+    Box::new(std::iter::from_fn(move || {
+        loop {
+            match line(&mut from, &mut text, limits) {
+                Ok(0) => return None,
+                Ok(_) if text.trim_ascii().is_empty() => {}
+                Ok(_) => return Some(Ok(shown(&text))),
+                Err(fault) => return Some(Err(fault)),
+            }
+        }
+    }))
+}

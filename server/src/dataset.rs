@@ -2,12 +2,13 @@
 //!
 //! Decides nothing that moves money: that is the book's.
 
+pub mod check;
 pub mod find;
 pub mod sale;
 pub mod words;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -34,6 +35,11 @@ pub struct Parts {
     /// The folder of uploads under way. It is this server's own.
     pub spool: PathBuf,
 }
+
+/// Bytes that are read from any place; it blocks.
+pub trait Seekable: Read + Seek + Send {}
+
+impl<T: Read + Seek + Send + ?Sized> Seekable for T {}
 
 /// Why it was not done.
 #[derive(Debug)]

@@ -150,7 +150,10 @@ impl Checker {
 
     /// Checks a file.
     pub fn file_within(name: &str, from: &mut dyn Seekable, limits: Limits) -> Checked {
-        let whole = match from.seek(SeekFrom::Start(0)).map(|_| streamed(name, &mut *from, limits)) {
+        let whole = match from
+            .seek(SeekFrom::Start(0))
+            .map(|_| streamed(name, &mut *from, limits))
+        {
             Ok(Ok(checked)) => return checked,
             Ok(Err(Whole(Format::Parquet))) => parquet::check(from, limits),
             Ok(Err(Whole(_))) => archive::zip(from, limits),
@@ -246,18 +249,36 @@ fn unpacked(
     if let Err(fault) = from.by_ref().take(HEAD_BYTES as u64).read_to_end(&mut head) {
         return refused(flaw_of(&fault, Some(packing)));
     }
-    let name = [".gz", ".zst", ".zstd"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-    let name = name.strip_suffix(".tgz").map_or(name.to_owned(), |name| format!("{name}.tar"));
+    let name = [".gz", ".zst", ".zstd"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name);
+    let name = name
+        .strip_suffix(".tgz")
+        .map_or(name.to_owned(), |name| format!("{name}.tar"));
     match sniff::sniff(&name, &head) {
         sniff::Kind::Packed(_) | sniff::Kind::Of(Format::Parquet | Format::Zip, _) => {
-            refused(Flaw::broken("packing.twice", "what is packed in it is packed itself; publish that as it is"))
+            refused(Flaw::broken(
+                "packing.twice",
+                "what is packed in it is packed itself; publish that as it is",
+            ))
         }
-        kind => unpacked_as(kind, Some(packing), &mut Cursor::new(head).chain(from), limits),
+        kind => unpacked_as(
+            kind,
+            Some(packing),
+            &mut Cursor::new(head).chain(from),
+            limits,
+        ),
     }
 }
 
 /// Checks bytes as what they are.
-fn unpacked_as(kind: sniff::Kind, packing: Option<Packing>, from: &mut dyn Read, limits: Limits) -> Checked {
+fn unpacked_as(
+    kind: sniff::Kind,
+    packing: Option<Packing>,
+    from: &mut dyn Read,
+    limits: Limits,
+) -> Checked {
     let (format, delimiter) = match kind {
         sniff::Kind::Of(format, delimiter) => (format, delimiter),
         sniff::Kind::Refused(flaw) => {
@@ -279,15 +300,25 @@ fn unpacked_as(kind: sniff::Kind, packing: Option<Packing>, from: &mut dyn Read,
     match format {
         Format::Tar | Format::Other => Checked::without_rows(tally.report, 0),
         _ if tally.rows() == 0 && tally.report.flaws.is_empty() => {
-            tally.report.flaw(Flaw::note("file.empty", "there are no rows in it"));
+            tally
+                .report
+                .flaw(Flaw::note("file.empty", "there are no rows in it"));
             tally.end()
         }
         _ => tally.end(),
     }
 }
 
-fn table(tally: &mut Tally, format: Format, delimiter: char, from: &mut BufReader<&mut dyn Read>) -> io::Result<()> {
-    let has_text = matches!(format, Format::Csv | Format::Tsv | Format::Jsonl | Format::Json | Format::Text);
+fn table(
+    tally: &mut Tally,
+    format: Format,
+    delimiter: char,
+    from: &mut BufReader<&mut dyn Read>,
+) -> io::Result<()> {
+    let has_text = matches!(
+        format,
+        Format::Csv | Format::Tsv | Format::Jsonl | Format::Json | Format::Text
+    );
     let offset = if has_text { bom(tally, from)? } else { 0 };
     match format {
         Format::Csv | Format::Tsv => csv::read(tally, from, delimiter, offset),

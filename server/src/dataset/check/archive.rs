@@ -14,13 +14,20 @@ pub(super) fn tar(report: &mut Report, from: impl Read, limits: Limits) -> io::R
     let mut archive = tar::Archive::new(from);
     for entry in archive.entries()? {
         let Ok(entry) = entry else {
-            report.flaw(Flaw::broken("archive.broken", "an entry cannot be read; pack it again"));
+            report.flaw(Flaw::broken(
+                "archive.broken",
+                "an entry cannot be read; pack it again",
+            ));
             return Ok(());
         };
         let path = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let is_link = entry.header().entry_type().is_symlink() || entry.header().entry_type().is_hard_link();
+        let is_link =
+            entry.header().entry_type().is_symlink() || entry.header().entry_type().is_hard_link();
         if is_link {
-            report.flaw(Flaw::note("archive.link", "there are links in it; they are not followed"));
+            report.flaw(Flaw::note(
+                "archive.link",
+                "there are links in it; they are not followed",
+            ));
         }
         if entry.header().entry_type().is_file() && !add(report, path, entry.size(), limits) {
             return Ok(());
@@ -38,26 +45,41 @@ pub(super) fn zip(from: &mut dyn Seekable, limits: Limits) -> io::Result<Checked
     }
     match zip::ZipArchive::new(&mut *from) {
         Ok(mut archive) => list(&mut report, &mut archive, length, limits),
-        Err(_) => report.flaw(Flaw::broken("archive.broken", "its directory cannot be read; pack it again")),
+        Err(_) => report.flaw(Flaw::broken(
+            "archive.broken",
+            "its directory cannot be read; pack it again",
+        )),
     }
     Ok(Checked::without_rows(report, length))
 }
 
-fn list<R: Read + io::Seek>(report: &mut Report, archive: &mut zip::ZipArchive<R>, length: u64, limits: Limits) {
+fn list<R: Read + io::Seek>(
+    report: &mut Report,
+    archive: &mut zip::ZipArchive<R>,
+    length: u64,
+    limits: Limits,
+) {
     let mut inflated = 0_u64;
     for place in 0..archive.len() {
         let Ok(file) = archive.by_index_raw(place) else {
-            report.flaw(Flaw::broken("archive.broken", "an entry cannot be read; pack it again"));
+            report.flaw(Flaw::broken(
+                "archive.broken",
+                "an entry cannot be read; pack it again",
+            ));
             return;
         };
         inflated = inflated.saturating_add(file.size());
-        let (path, size, is_file) = (file.name().to_owned(), file.size(), file.is_file());
+        let path = String::from_utf8_lossy(file.name_raw()).into_owned();
+        let (size, is_file) = (file.size(), file.is_file());
         if is_file && !add(report, path, size, limits) {
             return;
         }
     }
     if inflated > limits.inflated(length) {
-        report.flaw(Flaw::broken("packing.bomb", super::inflate::Stopped::Bomb.to_string()));
+        report.flaw(Flaw::broken(
+            "packing.bomb",
+            super::inflate::Stopped::Bomb.to_string(),
+        ));
     }
 }
 
@@ -67,16 +89,25 @@ fn zip_end(from: &mut dyn Seekable, length: u64, limits: Limits) -> io::Result<O
     let mut tail = Vec::new();
     from.take(ZIP_END_MAX).read_to_end(&mut tail)?;
     let Some(at) = tail.windows(4).rposition(|mark| mark == b"PK\x05\x06") else {
-        return Ok(Some(Flaw::broken("archive.broken", "its directory is missing; upload the whole file")));
+        return Ok(Some(Flaw::broken(
+            "archive.broken",
+            "its directory is missing; upload the whole file",
+        )));
     };
     // A directory entry takes 46 bytes at least: its size bounds the number whatever the number says.
-    let size = tail.get(at + 12..at + 16).and_then(|b| b.try_into().ok()).map_or(0, u32::from_le_bytes);
+    let size = tail
+        .get(at + 12..at + 16)
+        .and_then(|b| b.try_into().ok())
+        .map_or(0, u32::from_le_bytes);
     let is_large = size == u32::MAX || u64::from(size) / 46 > limits.entries_max as u64 * 4;
     Ok(is_large.then(|| many(limits)))
 }
 
 fn many(limits: Limits) -> Flaw {
-    let sentence = format!("there are more than {} files in it; publish them as files", limits.entries_max);
+    let sentence = format!(
+        "there are more than {} files in it; publish them as files",
+        limits.entries_max
+    );
     Flaw::broken("archive.many", sentence)
 }
 
@@ -88,7 +119,10 @@ fn add(report: &mut Report, path: String, bytes: u64, limits: Limits) -> bool {
     }
     let path = super::mask_found(&path);
     if let Err(why) = check_path(&path) {
-        let sentence = format!("the name of file {} in it is not safe: {why}", report.entries.len() + 1);
+        let sentence = format!(
+            "the name of file {} in it is not safe: {why}",
+            report.entries.len() + 1
+        );
         report.flaw(Flaw::broken("archive.path", sentence));
     }
     report.entries.push(Entry { path, bytes });

@@ -114,7 +114,10 @@ impl Counted {
 
     fn number(&mut self, text: &str) {
         let value = number(text).unwrap_or(0.0);
-        if text.bytes().all(|b| b.is_ascii_digit() || b == b'-' || b == b'+') {
+        if text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b == b'-' || b == b'+')
+        {
             self.integers += 1;
         } else {
             self.numbers += 1;
@@ -154,14 +157,22 @@ impl Counted {
     pub(super) fn end(self, rows: u64) -> Column {
         let kind = self.kind();
         let bounds = match kind {
-            Type::Integer | Type::Number => Some((decimal(self.least, 0), decimal(self.greatest, 0))),
-            Type::Date => self.first_day.zip(self.last_day).map(|(first, last)| (spelled(first), spelled(last))),
+            Type::Integer | Type::Number => {
+                Some((decimal(self.least, 0), decimal(self.greatest, 0)))
+            }
+            Type::Date => self
+                .first_day
+                .zip(self.last_day)
+                .map(|(first, last)| (spelled(first), spelled(last))),
             Type::Empty | Type::Boolean | Type::Text | Type::Nested | Type::Mixed => None,
         };
         let bounds = bounds.map(|(min, max)| (mask(&min), mask(&max)));
         let numbers = self.integers + self.numbers;
         let has_mean = matches!(kind, Type::Integer | Type::Number) && numbers > 0;
-        #[expect(clippy::cast_precision_loss, reason = "a mean is shown to four decimals")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a mean is shown to four decimals"
+        )]
         let mean = has_mean.then(|| mask(&decimal(self.sum / numbers as f64, 4)));
         Column {
             kind,
@@ -177,7 +188,14 @@ impl Counted {
 
     fn kind(&self) -> Type {
         let kinds = [
-            (self.integers + self.numbers, if self.numbers > 0 { Type::Number } else { Type::Integer }),
+            (
+                self.integers + self.numbers,
+                if self.numbers > 0 {
+                    Type::Number
+                } else {
+                    Type::Integer
+                },
+            ),
             (self.booleans, Type::Boolean),
             (self.dates, Type::Date),
             (self.texts, Type::Text),
@@ -201,7 +219,11 @@ impl Counted {
     )]
     fn distinct(&self) -> u64 {
         let registers = REGISTERS as f64;
-        let sum: f64 = self.registers.iter().map(|r| 0.5_f64.powi(i32::from(*r))).sum();
+        let sum: f64 = self
+            .registers
+            .iter()
+            .map(|r| 0.5_f64.powi(i32::from(*r)))
+            .sum();
         let estimate = 0.7213 / (1.0 + 1.079 / registers) * registers * registers / sum;
         let empty = self.registers.iter().filter(|r| **r == 0).count();
         if estimate <= 2.5 * registers && empty > 0 {
@@ -289,7 +311,8 @@ fn hash(value: &[u8]) -> u64 {
     for chunk in value.chunks(8) {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
-        mixed = (mixed.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        mixed =
+            (mixed.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9fb2_1c65_1e98_df25);
     }
     mixed ^= mixed >> 33;
     mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);
@@ -310,7 +333,10 @@ mod tests {
                 column.add(Cell::Text(&format!("value {}", n % wanted)));
             }
             let distinct = column.end(wanted * 2).distinct;
-            assert!(distinct.abs_diff(wanted) <= wanted / 10, "{distinct} of {wanted}");
+            assert!(
+                distinct.abs_diff(wanted) <= wanted / 10,
+                "{distinct} of {wanted}"
+            );
         }
     }
 
@@ -319,7 +345,10 @@ mod tests {
         for long in (0..5_000).chain([1 << 20, (1 << 24) - 1, 1 << 24]) {
             let bound = bound(bucket(long));
             assert!(bound >= long, "{long} in a bucket to {bound}");
-            assert!(bound <= long + long / 4 + 1, "{long} in a bucket to {bound}");
+            assert!(
+                bound <= long + long / 4 + 1,
+                "{long} in a bucket to {bound}"
+            );
         }
     }
 

@@ -45,14 +45,22 @@ fn byte(delimiter: char) -> u8 {
 
 fn reader<R: Read>(from: R, delimiter: char) -> csv::Reader<R> {
     let mut builder = ReaderBuilder::new();
-    builder.has_headers(false).flexible(true).delimiter(byte(delimiter));
+    builder
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(byte(delimiter));
     // Quotation marks mean nothing between tabs (IANA text/tab-separated-values).
     builder.quoting(delimiter != '\t').buffer_capacity(1 << 16);
     builder.from_reader(from)
 }
 
 /// Reads a table whose first byte is at `offset` of the unpacked content.
-pub(super) fn read(tally: &mut Tally, from: impl Read, delimiter: char, offset: u64) -> io::Result<()> {
+pub(super) fn read(
+    tally: &mut Tally,
+    from: impl Read,
+    delimiter: char,
+    offset: u64,
+) -> io::Result<()> {
     let (bytes, cells) = (Rc::default(), Rc::default());
     let guarded = Guarded {
         from,
@@ -89,7 +97,10 @@ fn header(tally: &mut Tally, record: &ByteRecord) {
     for (at, field) in record.iter().enumerate() {
         let name = String::from_utf8_lossy(field);
         if std::str::from_utf8(field).is_err() {
-            let flaw = Flaw::broken("encoding.utf-8", "the name is not UTF-8; save the file as UTF-8");
+            let flaw = Flaw::broken(
+                "encoding.utf-8",
+                "the name is not UTF-8; save the file as UTF-8",
+            );
             tally.report.flaw(flaw.at(0, Some((at + 1).to_string())));
         }
         if name.trim().is_empty() || Cell::of_text(&name).text().len() < name.trim().len() {
@@ -131,7 +142,9 @@ pub(super) fn rows<'a>(from: impl Read + 'a, delimiter: char, names: Vec<String>
     let records = reader(from, delimiter).into_byte_records();
     Box::new(records.map(move |record| {
         let record = record.map_err(io::Error::from)?;
-        let cell = |(name, field): (&String, &[u8])| (name.clone(), String::from_utf8_lossy(field).into_owned());
+        let cell = |(name, field): (&String, &[u8])| {
+            (name.clone(), String::from_utf8_lossy(field).into_owned())
+        };
         Ok(names.iter().zip(record.iter()).map(cell).collect::<Row>())
     }))
 }

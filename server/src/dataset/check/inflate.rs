@@ -23,7 +23,9 @@ pub(super) enum Stopped {
 impl fmt::Display for Stopped {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Bomb => "it unpacks to a hundred times its size and more; pack it less or not at all",
+            Self::Bomb => {
+                "it unpacks to a hundred times its size and more; pack it less or not at all"
+            }
             Self::Long => "it is longer than 16 MiB; make it several rows",
         })
     }
@@ -39,11 +41,16 @@ impl From<Stopped> for io::Error {
 
 /// What a fault of a reader says of the content.
 pub(super) fn flaw_of(fault: &io::Error, packing: Option<Packing>) -> Flaw {
-    let stopped = fault.get_ref().and_then(|inner| inner.downcast_ref::<Stopped>());
+    let stopped = fault
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Stopped>());
     match (stopped, packing) {
         (Some(Stopped::Bomb), _) => Flaw::broken("packing.bomb", Stopped::Bomb.to_string()),
         (Some(Stopped::Long), _) => Flaw::broken("row.long", Stopped::Long.to_string()),
-        (None, Some(_)) => Flaw::broken("packing.broken", "it cannot be unpacked to its end; pack it again"),
+        (None, Some(_)) => Flaw::broken(
+            "packing.broken",
+            "it cannot be unpacked to its end; pack it again",
+        ),
         (None, None) => Flaw::broken("file.read", "it cannot be read to its end; upload it again"),
     }
 }
@@ -86,7 +93,10 @@ impl<R: Read> Read for Bounded<R> {
 }
 
 /// Reads what is packed in another reader.
-pub(super) fn decoder<'a>(packing: Packing, from: impl Read + 'a) -> io::Result<Box<dyn Read + 'a>> {
+pub(super) fn decoder<'a>(
+    packing: Packing,
+    from: impl Read + 'a,
+) -> io::Result<Box<dyn Read + 'a>> {
     Ok(match packing {
         Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(from)),
         Packing::Zstd => {

@@ -1,7 +1,7 @@
 //! One JSON array, a row an element; or one value, a row by itself. Elements are cut out by their brackets and quotation marks, so
 //! that no more than one is in memory.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, BufRead};
 
 use super::Limits;
 use super::inflate::Stopped;
@@ -85,7 +85,10 @@ pub(super) fn read(tally: &mut Tally, from: impl BufRead, offset: u64) -> io::Re
         elements.element(first, &mut text)?;
         members.row(tally, &text, began_at);
         if elements.ended_by.is_some() {
-            tally.report.flaw(Flaw::broken("json.form", "more follows behind the value; write a list, or name it .jsonl"));
+            tally.report.flaw(Flaw::broken(
+                "json.form",
+                "more follows behind the value; write a list, or name it .jsonl",
+            ));
         }
         return Ok(());
     }
@@ -103,9 +106,14 @@ pub(super) fn read(tally: &mut Tally, from: impl BufRead, offset: u64) -> io::Re
         };
     }
     if elements.ended_by != Some(b']') {
-        tally.report.flaw(Flaw::broken("json.form", "the list has no end; upload the whole file"));
+        tally.report.flaw(Flaw::broken(
+            "json.form",
+            "the list has no end; upload the whole file",
+        ));
     } else if elements.dark()?.is_some() {
-        tally.report.flaw(Flaw::broken("json.form", "more follows behind the list"));
+        tally
+            .report
+            .flaw(Flaw::broken("json.form", "more follows behind the list"));
     }
     Ok(())
 }

@@ -113,7 +113,10 @@ fn read_value(text: &[u8], limits: Limits) -> Result<Value, Flaw> {
 /// Reads the next line without its end into `line`; says how many bytes it took, 0 at the end.
 pub(super) fn line(from: &mut impl BufRead, line: &mut Vec<u8>, limits: Limits) -> io::Result<u64> {
     line.clear();
-    let taken = from.by_ref().take(limits.line_max + 1).read_until(b'\n', line)? as u64;
+    let taken = from
+        .by_ref()
+        .take(limits.line_max + 1)
+        .read_until(b'\n', line)? as u64;
     if taken > limits.line_max {
         return Err(Stopped::Long.into());
     }
@@ -150,7 +153,10 @@ pub(super) fn shown(text: &[u8]) -> Row {
         other => other.to_string(),
     };
     match serde_json::from_slice(text) {
-        Ok(Value::Object(members)) => members.into_iter().map(|(name, value)| (name, spelled(value))).collect(),
+        Ok(Value::Object(members)) => members
+            .into_iter()
+            .map(|(name, value)| (name, spelled(value)))
+            .collect(),
         Ok(value) => vec![(VALUE.to_owned(), spelled(value))],
         Err(_) => vec![(VALUE.to_owned(), String::from_utf8_lossy(text).into_owned())],
     }

@@ -39,8 +39,16 @@ impl Language {
         if letters < CHARACTERS_MIN {
             return None;
         }
-        let ideographs = self.sample.chars().filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c)).count();
-        let kana = self.sample.chars().filter(|c| ('\u{3040}'..='\u{30ff}').contains(c)).count();
+        let ideographs = self
+            .sample
+            .chars()
+            .filter(|c| ('\u{4e00}'..='\u{9fff}').contains(c))
+            .count();
+        let kana = self
+            .sample
+            .chars()
+            .filter(|c| ('\u{3040}'..='\u{30ff}').contains(c))
+            .count();
         // A Chinese text quotes English words; an English one has hardly an ideograph.
         if kana * 20 > letters {
             return Some("ja".to_owned());

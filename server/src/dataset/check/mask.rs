@@ -13,7 +13,9 @@ const LETTERS_MAX: usize = 40;
 #[must_use]
 pub fn mask(text: &str) -> String {
     let mut spans = Vec::new();
-    scan(text.as_bytes(), |kind, span| spans.push((span, shown(kind))));
+    scan(text.as_bytes(), |kind, span| {
+        spans.push((span, shown(kind)))
+    });
     let mut at = 0;
     let bytes = text.as_bytes();
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -35,7 +37,9 @@ pub fn mask(text: &str) -> String {
 #[must_use]
 pub fn mask_found(text: &str) -> String {
     let mut spans = Vec::new();
-    scan(text.as_bytes(), |kind, span| spans.push((span, shown(kind))));
+    scan(text.as_bytes(), |kind, span| {
+        spans.push((span, shown(kind)))
+    });
     covered(text, spans)
 }
 

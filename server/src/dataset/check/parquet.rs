@@ -54,9 +54,14 @@ struct Part {
 
 impl Read for Part {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let left = usize::try_from(self.remote.length.saturating_sub(self.at)).unwrap_or(usize::MAX);
-        let bytes = self.remote.ask(self.at, into.len().min(left).min(READ_BYTES))?;
-        let room = into.get_mut(..bytes.len()).ok_or_else(|| io::Error::other("too much was given"))?;
+        let left =
+            usize::try_from(self.remote.length.saturating_sub(self.at)).unwrap_or(usize::MAX);
+        let bytes = self
+            .remote
+            .ask(self.at, into.len().min(left).min(READ_BYTES))?;
+        let room = into
+            .get_mut(..bytes.len())
+            .ok_or_else(|| io::Error::other("too much was given"))?;
         room.copy_from_slice(&bytes);
         self.at += bytes.len() as u64;
         Ok(bytes.len())
@@ -77,7 +82,10 @@ impl ChunkReader for Content {
 
     fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
         let remote = std::sync::Arc::clone(&self.0);
-        Ok(BufReader::with_capacity(READ_BYTES, Part { remote, at: start }))
+        Ok(BufReader::with_capacity(
+            READ_BYTES,
+            Part { remote, at: start },
+        ))
     }
 
     fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
@@ -102,7 +110,9 @@ fn apart<T: Send + 'static>(
         line: Mutex::new((asks, answered)),
     };
     let content = Content(std::sync::Arc::new(remote));
-    let worker = thread::Builder::new().name("parquet".to_owned()).spawn(move || work(content))?;
+    let worker = thread::Builder::new()
+        .name("parquet".to_owned())
+        .spawn(move || work(content))?;
     // Ends when the thread has dropped the content, by return or by panic.
     while let Ok((at, bytes)) = asked.recv() {
         let answer = piece(from, at, bytes);
@@ -159,10 +169,14 @@ fn footer(from: &mut dyn Seekable, length: u64) -> io::Result<Option<Flaw>> {
     let size = u64::from(u32::from_le_bytes(*size));
     Ok(match mark {
         b"PARE" => Some(broken("its footer is encrypted; publish it in the clear")),
-        b"PAR1" if size > FOOTER_MAX => Some(broken("its footer is larger than 16 MiB; write fewer row groups")),
+        b"PAR1" if size > FOOTER_MAX => Some(broken(
+            "its footer is larger than 16 MiB; write fewer row groups",
+        )),
         b"PAR1" if size > at => Some(broken("its footer is longer than the file")),
         b"PAR1" => None,
-        _ => Some(broken("it has no footer: the end is missing; upload the whole file")),
+        _ => Some(broken(
+            "it has no footer: the end is missing; upload the whole file",
+        )),
     })
 }
 
@@ -170,7 +184,12 @@ fn read(tally: &mut Tally, content: Content, limits: Limits) -> Result<(), Flaw>
     let length = content.len();
     let broken_at = |row: u64, fault: &dyn std::fmt::Display| {
         // The library's sentences speak of its format; a long one would quote the file.
-        let why: String = fault.to_string().chars().filter(|c| !c.is_control()).take(120).collect();
+        let why: String = fault
+            .to_string()
+            .chars()
+            .filter(|c| !c.is_control())
+            .take(120)
+            .collect();
         broken(super::mask(&why)).at(row, None)
     };
     let reader = SerializedFileReader::new(content).map_err(|fault| broken_at(0, &fault))?;
@@ -178,14 +197,20 @@ fn read(tally: &mut Tally, content: Content, limits: Limits) -> Result<(), Flaw>
     let mut members = Members::default();
     let mut inflated = 0_u64;
     for group in 0..reader.num_row_groups() {
-        let group = reader.get_row_group(group).map_err(|fault| broken_at(tally.rows(), &fault))?;
-        let rows = RowIter::from_row_group(None, group.as_ref()).map_err(|fault| broken_at(tally.rows(), &fault))?;
+        let group = reader
+            .get_row_group(group)
+            .map_err(|fault| broken_at(tally.rows(), &fault))?;
+        let rows = RowIter::from_row_group(None, group.as_ref())
+            .map_err(|fault| broken_at(tally.rows(), &fault))?;
         for row in rows {
             let row = row.map_err(|fault| broken_at(tally.rows() + 1, &fault))?;
             let text = row.to_json_value().to_string();
             inflated += text.len() as u64;
             if inflated > limits.inflated(length) {
-                return Err(Flaw::broken("packing.bomb", super::inflate::Stopped::Bomb.to_string()));
+                return Err(Flaw::broken(
+                    "packing.bomb",
+                    super::inflate::Stopped::Bomb.to_string(),
+                ));
             }
             members.row(tally, text.as_bytes(), 0);
             tally.report.inflated = inflated;
@@ -193,7 +218,10 @@ fn read(tally: &mut Tally, content: Content, limits: Limits) -> Result<(), Flaw>
     }
     let claimed = u64::try_from(reader.metadata().file_metadata().num_rows()).unwrap_or_default();
     if claimed != tally.rows() {
-        let sentence = format!("the footer says {claimed} rows and there are {}", tally.rows());
+        let sentence = format!(
+            "the footer says {claimed} rows and there are {}",
+            tally.rows()
+        );
         return Err(broken(sentence));
     }
     Ok(())
@@ -203,17 +231,27 @@ fn read(tally: &mut Tally, content: Content, limits: Limits) -> Result<(), Flaw>
 fn claims(metadata: &ParquetMetaData, limits: Limits) -> Result<(), Flaw> {
     let schema = metadata.file_metadata().schema_descr();
     if schema.num_columns() > limits.columns_max {
-        let sentence = format!("there are more than {} columns; make them rows", limits.columns_max);
+        let sentence = format!(
+            "there are more than {} columns; make them rows",
+            limits.columns_max
+        );
         return Err(Flaw::broken("columns.many", sentence));
     }
     if metadata.num_row_groups() > GROUPS_MAX {
-        return Err(broken(format!("there are more than {GROUPS_MAX} row groups; write larger ones")));
+        return Err(broken(format!(
+            "there are more than {GROUPS_MAX} row groups; write larger ones"
+        )));
     }
-    let chunks = metadata.row_groups().iter().flat_map(|group| group.columns());
+    let chunks = metadata
+        .row_groups()
+        .iter()
+        .flat_map(|group| group.columns());
     let is_honest = |size: i64| (0..=CHUNK_MAX).contains(&size);
     for chunk in chunks {
         if !is_honest(chunk.uncompressed_size()) || !is_honest(chunk.compressed_size()) {
-            return Err(broken("a column of a row group is larger than 1 GiB; write smaller row groups"));
+            return Err(broken(
+                "a column of a row group is larger than 1 GiB; write smaller row groups",
+            ));
         }
     }
     Ok(())
@@ -225,7 +263,9 @@ pub(super) fn rows(from: &mut dyn Seekable, sorted: Vec<u64>) -> io::Result<Vec<
     if footer(from, length)?.is_some() {
         return Err(io::Error::other("the content is no Parquet file"));
     }
-    let read = apart(from, move |content| chosen(content, &sorted).map_err(io::Error::other))?;
+    let read = apart(from, move |content| {
+        chosen(content, &sorted).map_err(io::Error::other)
+    })?;
     read.unwrap_or_else(|| Err(io::Error::other("the content broke the reader")))
 }
 

@@ -53,15 +53,73 @@ const USCC_WEIGHTS: [u32; 17] = [
 ];
 /// Countries of the IBAN registry and the length of theirs.
 const IBANS: &[(&[u8; 2], usize)] = &[
-    (b"AD", 24), (b"AE", 23), (b"AL", 28), (b"AT", 20), (b"AZ", 28), (b"BA", 20), (b"BE", 16), (b"BG", 22),
-    (b"BH", 22), (b"BR", 29), (b"CH", 21), (b"CR", 22), (b"CY", 28), (b"CZ", 24), (b"DE", 22), (b"DK", 18),
-    (b"DO", 28), (b"EE", 20), (b"EG", 29), (b"ES", 24), (b"FI", 18), (b"FO", 18), (b"FR", 27), (b"GB", 22),
-    (b"GE", 22), (b"GI", 23), (b"GL", 18), (b"GR", 27), (b"GT", 28), (b"HR", 21), (b"HU", 28), (b"IE", 22),
-    (b"IL", 23), (b"IS", 26), (b"IT", 27), (b"JO", 30), (b"KW", 30), (b"KZ", 20), (b"LB", 28), (b"LI", 21),
-    (b"LT", 20), (b"LU", 20), (b"LV", 21), (b"MC", 27), (b"MD", 24), (b"ME", 22), (b"MK", 19), (b"MT", 31),
-    (b"NL", 18), (b"NO", 15), (b"PK", 24), (b"PL", 28), (b"PS", 29), (b"PT", 25), (b"QA", 29), (b"RO", 24),
-    (b"RS", 22), (b"SA", 24), (b"SE", 24), (b"SI", 19), (b"SK", 24), (b"SM", 27), (b"TN", 24), (b"TR", 26),
-    (b"UA", 29), (b"VA", 22), (b"XK", 20),
+    (b"AD", 24),
+    (b"AE", 23),
+    (b"AL", 28),
+    (b"AT", 20),
+    (b"AZ", 28),
+    (b"BA", 20),
+    (b"BE", 16),
+    (b"BG", 22),
+    (b"BH", 22),
+    (b"BR", 29),
+    (b"CH", 21),
+    (b"CR", 22),
+    (b"CY", 28),
+    (b"CZ", 24),
+    (b"DE", 22),
+    (b"DK", 18),
+    (b"DO", 28),
+    (b"EE", 20),
+    (b"EG", 29),
+    (b"ES", 24),
+    (b"FI", 18),
+    (b"FO", 18),
+    (b"FR", 27),
+    (b"GB", 22),
+    (b"GE", 22),
+    (b"GI", 23),
+    (b"GL", 18),
+    (b"GR", 27),
+    (b"GT", 28),
+    (b"HR", 21),
+    (b"HU", 28),
+    (b"IE", 22),
+    (b"IL", 23),
+    (b"IS", 26),
+    (b"IT", 27),
+    (b"JO", 30),
+    (b"KW", 30),
+    (b"KZ", 20),
+    (b"LB", 28),
+    (b"LI", 21),
+    (b"LT", 20),
+    (b"LU", 20),
+    (b"LV", 21),
+    (b"MC", 27),
+    (b"MD", 24),
+    (b"ME", 22),
+    (b"MK", 19),
+    (b"MT", 31),
+    (b"NL", 18),
+    (b"NO", 15),
+    (b"PK", 24),
+    (b"PL", 28),
+    (b"PS", 29),
+    (b"PT", 25),
+    (b"QA", 29),
+    (b"RO", 24),
+    (b"RS", 22),
+    (b"SA", 24),
+    (b"SE", 24),
+    (b"SI", 19),
+    (b"SK", 24),
+    (b"SM", 27),
+    (b"TN", 24),
+    (b"TR", 26),
+    (b"UA", 29),
+    (b"VA", 22),
+    (b"XK", 20),
 ];
 /// The longest IBAN, and so the most digits that are looked at together.
 const JOINED_MAX: usize = 34;
@@ -74,7 +132,10 @@ const IPV6_MAX: usize = 45;
 pub(super) fn scan(text: &[u8], found: impl FnMut(Kind, Range<usize>)) {
     let mut scan = Scan { text, found };
     let mut at = 0;
-    while let Some(skipped) = text.get(at..).and_then(|rest| rest.iter().position(|b| starts(*b))) {
+    while let Some(skipped) = text
+        .get(at..)
+        .and_then(|rest| rest.iter().position(|b| starts(*b)))
+    {
         at += skipped;
         at = if text.get(at) == Some(&b'@') {
             scan.mail(at)
@@ -156,7 +217,9 @@ impl<F: FnMut(Kind, Range<usize>)> Scan<'_, F> {
         let is_head = head.len() == 4
             && head.iter().take(2).all(u8::is_ascii_uppercase)
             && head.iter().skip(2).all(u8::is_ascii_digit);
-        let length = IBANS.iter().find(|(country, _)| head.starts_with(&country[..]));
+        let length = IBANS
+            .iter()
+            .find(|(country, _)| head.starts_with(&country[..]));
         let (_, length) = length.filter(|_| is_head)?;
         let mut joined = head.to_vec();
         let mut at = end;
@@ -183,13 +246,19 @@ impl<F: FnMut(Kind, Range<usize>)> Scan<'_, F> {
         });
         let start = at - local.count();
         let rest = self.text.get(at + 1..).unwrap_or_default();
-        let mut domain = run(rest, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+        let mut domain = run(rest, |b| {
+            b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')
+        });
         while domain > 0 && matches!(rest.get(domain - 1), Some(b'.' | b'-')) {
             domain -= 1;
         }
-        let top = rest.get(..domain).and_then(|d| d.rsplit(|b| *b == b'.').next());
+        let top = rest
+            .get(..domain)
+            .and_then(|d| d.rsplit(|b| *b == b'.').next());
         let is_mail = start < at
-            && top.is_some_and(|top| top.len() + 1 < domain && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic));
+            && top.is_some_and(|top| {
+                top.len() + 1 < domain && top.len() >= 2 && top.iter().all(u8::is_ascii_alphabetic)
+            });
         if !is_mail {
             return at + 1;
         }
@@ -206,16 +275,23 @@ pub(super) fn run(text: &[u8], is: impl Fn(u8) -> bool) -> usize {
 
 /// Whether the digits are a part of a number with a point: those are measurements.
 fn is_decimal(text: &[u8], start: usize, end: usize) -> bool {
-    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    let digit = |at: Option<usize>| {
+        at.and_then(|at| text.get(at))
+            .is_some_and(u8::is_ascii_digit)
+    };
     let point = |at: Option<usize>| at.and_then(|at| text.get(at)) == Some(&b'.');
-    (point(start.checked_sub(1)) && digit(start.checked_sub(2))) || (point(Some(end)) && digit(Some(end + 1)))
+    (point(start.checked_sub(1)) && digit(start.checked_sub(2)))
+        || (point(Some(end)) && digit(Some(end + 1)))
 }
 
 fn of_number(digits: &[u8]) -> Option<Kind> {
     match digits.len() {
         11 if is_mobile(digits) => Some(Kind::Mobile),
         11 if is_partita_iva(digits) => Some(Kind::PartitaIva),
-        13 => digits.strip_prefix(b"86").filter(|d| is_mobile(d)).map(|_| Kind::Mobile),
+        13 => digits
+            .strip_prefix(b"86")
+            .filter(|d| is_mobile(d))
+            .map(|_| Kind::Mobile),
         15 if digits.strip_prefix(b"0086").is_some_and(is_mobile) => Some(Kind::Mobile),
         // What has the form of an identity number is one or is mistyped, and never a card.
         18 if has_resident_form(digits) => is_resident(digits).then_some(Kind::ResidentId),
@@ -228,7 +304,10 @@ fn of_number(digits: &[u8]) -> Option<Kind> {
 fn of_word(word: &[u8]) -> Option<Kind> {
     match word.len() {
         9 if is_passport(word) => Some(Kind::Passport),
-        13 => word.strip_prefix(b"IT").filter(|d| is_partita_iva(d)).map(|_| Kind::PartitaIva),
+        13 => word
+            .strip_prefix(b"IT")
+            .filter(|d| is_partita_iva(d))
+            .map(|_| Kind::PartitaIva),
         16 if is_codice_fiscale(word) => Some(Kind::CodiceFiscale),
         18 if is_resident(word) => Some(Kind::ResidentId),
         18 if is_uscc(word) => Some(Kind::Uscc),
@@ -268,7 +347,9 @@ fn value(digit: u8) -> u32 {
 }
 
 fn number(digits: &[u8]) -> u32 {
-    digits.iter().fold(0, |n: u32, d| n.wrapping_mul(10).wrapping_add(value(*d)))
+    digits
+        .iter()
+        .fold(0, |n: u32, d| n.wrapping_mul(10).wrapping_add(value(*d)))
 }
 
 fn is_mobile(digits: &[u8]) -> bool {
@@ -297,7 +378,11 @@ fn is_resident(text: &[u8]) -> bool {
     if !digits.iter().all(u8::is_ascii_digit) || !has_resident_form(text) {
         return false;
     }
-    let sum: u32 = digits.iter().zip(RESIDENT_WEIGHTS).map(|(d, w)| value(*d) * w).sum();
+    let sum: u32 = digits
+        .iter()
+        .zip(RESIDENT_WEIGHTS)
+        .map(|(d, w)| value(*d) * w)
+        .sum();
     let check = RESIDENT_CHECKS.iter().nth((sum % 11) as usize);
     check == Some(&last.to_ascii_uppercase())
 }
@@ -306,7 +391,15 @@ fn is_uscc(text: &[u8]) -> bool {
     let Some((last, body)) = text.split_last() else {
         return false;
     };
-    let authority = matches!(text.get(..2), Some([b'1' | b'5' | b'9' | b'A' | b'N' | b'Y' | b'2'..=b'4' | b'6'..=b'8', b'1'..=b'9']));
+    let authority = matches!(
+        text.get(..2),
+        Some(
+            [
+                b'1' | b'5' | b'9' | b'A' | b'N' | b'Y' | b'2'..=b'4' | b'6'..=b'8',
+                b'1'..=b'9',
+            ],
+        )
+    );
     // The region of registration; 10 is the centre, for offices of the state.
     let region = text.get(2..8).is_some_and(|region| {
         let province = region.get(..2).map_or(0, number);
@@ -316,8 +409,17 @@ fn is_uscc(text: &[u8]) -> bool {
     if text.len() != 18 || !authority || !region {
         return false;
     }
-    let place = |letter: u8| USCC_LETTERS.iter().position(|l| *l == letter).and_then(|at| u32::try_from(at).ok());
-    let sum: Option<u32> = body.iter().zip(USCC_WEIGHTS).map(|(l, w)| Some(place(*l)? * w)).sum();
+    let place = |letter: u8| {
+        USCC_LETTERS
+            .iter()
+            .position(|l| *l == letter)
+            .and_then(|at| u32::try_from(at).ok())
+    };
+    let sum: Option<u32> = body
+        .iter()
+        .zip(USCC_WEIGHTS)
+        .map(|(l, w)| Some(place(*l)? * w))
+        .sum();
     sum.is_some_and(|sum| place(*last) == Some((31 - sum % 31) % 31))
 }
 
@@ -354,7 +456,8 @@ fn is_passport(word: &[u8]) -> bool {
     let (head, digits) = word.split_at(1);
     match (head, digits) {
         (b"E", [second, rest @ ..]) => {
-            (second.is_ascii_digit() || second.is_ascii_uppercase()) && rest.iter().all(u8::is_ascii_digit)
+            (second.is_ascii_digit() || second.is_ascii_uppercase())
+                && rest.iter().all(u8::is_ascii_digit)
         }
         (b"G", digits) => digits.iter().all(u8::is_ascii_digit),
         _ => false,
@@ -362,7 +465,9 @@ fn is_passport(word: &[u8]) -> bool {
 }
 
 fn is_iban(text: &[u8]) -> bool {
-    let known = IBANS.iter().any(|(country, length)| text.starts_with(&country[..]) && text.len() == *length);
+    let known = IBANS
+        .iter()
+        .any(|(country, length)| text.starts_with(&country[..]) && text.len() == *length);
     let Some((head, rest)) = text.split_at_checked(4).filter(|_| known) else {
         return false;
     };
@@ -394,15 +499,23 @@ fn is_codice_fiscale(text: &[u8]) -> bool {
     }
     // The decree's table for the places 1, 3, 5 …, by place in the alphabet; a digit counts as the letter of that place.
     const ODD: [u32; 26] = [
-        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23,
+        1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24,
+        23,
     ];
-    let place = |b: u8| usize::from(if b.is_ascii_digit() { b - b'0' } else { b - b'A' });
+    let place = |b: u8| {
+        usize::from(if b.is_ascii_digit() {
+            b - b'0'
+        } else {
+            b - b'A'
+        })
+    };
     let worth = |(at, b): (usize, &u8)| match at % 2 {
         0 => ODD.get(place(*b)).copied().unwrap_or_default(),
         _ => u32::try_from(place(*b)).unwrap_or_default(),
     };
     let sum: u32 = text.iter().take(15).enumerate().map(worth).sum();
-    text.last().is_some_and(|last| u32::from(last - b'A') == sum % 26)
+    text.last()
+        .is_some_and(|last| u32::from(last - b'A') == sum % 26)
 }
 
 /// The end of the IPv4 address that starts here. `0…` and `127…` are nobody's.
@@ -413,7 +526,10 @@ fn ipv4(text: &[u8], start: usize) -> Option<usize> {
         let long = run(rest, |b| b.is_ascii_digit());
         let digits = rest.get(..long).filter(|d| (1..=3).contains(&d.len()))?;
         let leads_with_zero = digits.len() > 1 && digits.starts_with(b"0");
-        if number(digits) > 255 || leads_with_zero || (octet == 0 && matches!(number(digits), 0 | 127)) {
+        if number(digits) > 255
+            || leads_with_zero
+            || (octet == 0 && matches!(number(digits), 0 | 127))
+        {
             return None;
         }
         at += long;
@@ -422,7 +538,9 @@ fn ipv4(text: &[u8], start: usize) -> Option<usize> {
             at += 1;
         }
     }
-    let goes_on = text.get(at).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    let goes_on = text
+        .get(at)
+        .is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
         || (text.get(at) == Some(&b'.') && text.get(at + 1).is_some_and(u8::is_ascii_digit));
     (!goes_on).then_some(at)
 }
@@ -436,10 +554,15 @@ fn ipv6(text: &[u8], start: usize) -> Option<usize> {
     while let Some(shorter) = address.strip_suffix(b".") {
         address = shorter;
     }
-    if rest.get(address.len()).is_some_and(u8::is_ascii_alphanumeric) {
+    if rest
+        .get(address.len())
+        .is_some_and(u8::is_ascii_alphanumeric)
+    {
         return None;
     }
-    let groups = address.split(|b| *b == b':').filter(|group| !group.is_empty());
+    let groups = address
+        .split(|b| *b == b':')
+        .filter(|group| !group.is_empty());
     if groups.count() < 3 || !address.iter().any(u8::is_ascii_digit) {
         return None;
     }

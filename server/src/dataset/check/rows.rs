@@ -82,7 +82,10 @@ pub fn rows(
     let mut sorted = wanted.to_vec();
     sorted.sort_unstable();
     sorted.dedup();
-    if let Some(last) = sorted.last().filter(|last| **last >= report.rows.unwrap_or(0)) {
+    if let Some(last) = sorted
+        .last()
+        .filter(|last| **last >= report.rows.unwrap_or(0))
+    {
         return Err(missing(*last));
     }
     let read = if report.format == Format::Parquet {
@@ -121,11 +124,19 @@ fn text_rows(
         // Packed bytes have no places to start from: all that is wanted is read in one pass.
         let run = match report.packing {
             Some(_) => rest.len(),
-            None => rest.iter().take_while(|row| marks.before(**row) == Some((start, at))).count().max(1),
+            None => rest
+                .iter()
+                .take_while(|row| marks.before(**row) == Some((start, at)))
+                .count()
+                .max(1),
         };
         let (these, others) = rest.split_at(run);
         rest = others;
-        from.seek(SeekFrom::Start(if report.packing.is_some() { 0 } else { at }))?;
+        from.seek(SeekFrom::Start(if report.packing.is_some() {
+            0
+        } else {
+            at
+        }))?;
         let mut number = start;
         let mut opened: Box<dyn Read + '_> = match report.packing {
             Some(packing) => inflate::decoder(packing, &mut *from)?,
@@ -135,7 +146,11 @@ fn text_rows(
             std::io::copy(&mut opened.by_ref().take(at), &mut std::io::sink())?;
         }
         let opened = BufReader::with_capacity(1 << 16, opened);
-        let names: Vec<String> = report.columns.iter().map(|column| column.name.clone()).collect();
+        let names: Vec<String> = report
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect();
         let limits = Limits::STANDARD;
         let mut rows: Rows<'_> = match report.format {
             Format::Csv | Format::Tsv => csv::rows(opened, report.delimiter.unwrap_or(','), names),

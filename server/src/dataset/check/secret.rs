@@ -43,14 +43,20 @@ fn after(text: &[u8], end: usize, mark: &[u8], least: usize) -> Option<usize> {
 /// The length of the word that ends at `end`.
 fn run_back(text: &[u8], end: usize) -> usize {
     let before = text.get(..end).unwrap_or_default();
-    before.iter().rev().take_while(|b| b.is_ascii_alphanumeric()).count()
+    before
+        .iter()
+        .rev()
+        .take_while(|b| b.is_ascii_alphanumeric())
+        .count()
 }
 
 /// An access key id of AWS.
 fn amazon(word: &[u8]) -> Option<usize> {
     let is_id = word.len() == 20
         && (word.starts_with(b"AKIA") || word.starts_with(b"ASIA"))
-        && word.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+        && word
+            .iter()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
     is_id.then_some(word.len())
 }
 
@@ -97,7 +103,9 @@ fn pem(text: &[u8], start: usize, end: usize) -> Option<(Kind, Range<usize>)> {
     let at = head.windows(mark.len()).position(|window| window == mark)?;
     let body = end + at + mark.len();
     let long = run(text.get(body..)?, |b| {
-        b.is_ascii_alphanumeric() || b.is_ascii_whitespace() || matches!(b, b'+' | b'/' | b'=' | b'\\')
+        b.is_ascii_alphanumeric()
+            || b.is_ascii_whitespace()
+            || matches!(b, b'+' | b'/' | b'=' | b'\\')
     });
     Some((Kind::PrivateKey, dashes..body + long))
 }

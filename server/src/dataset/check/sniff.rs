@@ -36,14 +36,19 @@ pub(super) fn sniff(name: &str, head: &[u8]) -> Kind {
             if is_text_by_name {
                 return workbook(&extension);
             }
-            if WORKBOOKS.contains(&extension.as_str()) { Format::Other } else { Format::Zip }
+            if WORKBOOKS.contains(&extension.as_str()) {
+                Format::Other
+            } else {
+                Format::Zip
+            }
         }
         [0xd0, 0xcf, 0x11, 0xe0, ..] if is_text_by_name => return workbook(&extension),
         _ if head.get(257..262) == Some(b"ustar") => Format::Tar,
         _ => return text(&extension, is_text_by_name, head),
     };
     if is_text_by_name {
-        let sentence = format!("it is named .{extension} and is something else; name it for what it is");
+        let sentence =
+            format!("it is named .{extension} and is something else; name it for what it is");
         return Kind::Refused(Flaw::broken("name.format", sentence));
     }
     Kind::Of(format, ',')
@@ -56,12 +61,17 @@ fn workbook(extension: &str) -> Kind {
 
 fn extension(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or_default();
-    last.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default()
+    last.rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase())
+        .unwrap_or_default()
 }
 
 fn text(extension: &str, is_text_by_name: bool, head: &[u8]) -> Kind {
     if extension == "parquet" {
-        return Kind::Refused(Flaw::broken("name.format", "it is named .parquet and does not begin like one"));
+        return Kind::Refused(Flaw::broken(
+            "name.format",
+            "it is named .parquet and does not begin like one",
+        ));
     }
     if is_text_by_name && let Some(flaw) = encoding(head) {
         return Kind::Refused(flaw);
@@ -74,7 +84,9 @@ fn text(extension: &str, is_text_by_name: bool, head: &[u8]) -> Kind {
         "json" if first == Some(&b'{') && is_by_lines(head) => Kind::Of(Format::Jsonl, ','),
         "json" => Kind::Of(Format::Json, ','),
         "txt" | "text" | "md" => Kind::Of(Format::Text, ','),
-        _ if infer::get(head).is_some() || encoding(head).is_some() || !is_utf8(head) => Kind::Of(Format::Other, ','),
+        _ if infer::get(head).is_some() || encoding(head).is_some() || !is_utf8(head) => {
+            Kind::Of(Format::Other, ',')
+        }
         _ if first == Some(&b'{') && is_by_lines(head) => Kind::Of(Format::Jsonl, ','),
         _ => Kind::Of(Format::Text, ','),
     }
@@ -83,10 +95,14 @@ fn text(extension: &str, is_text_by_name: bool, head: &[u8]) -> Kind {
 /// Whether the first two lines are a JSON value each.
 fn is_by_lines(head: &[u8]) -> bool {
     let is_json = |line: &[u8]| serde_json::from_slice::<serde::de::IgnoredAny>(line).is_ok();
-    let mut lines = head.split(|b| *b == b'\n').filter(|line| !line.trim_ascii().is_empty());
+    let mut lines = head
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.trim_ascii().is_empty());
     match (lines.next(), lines.next()) {
         (Some(first), None) => is_json(first),
-        (Some(first), Some(second)) => is_json(first) && (is_json(second) || lines.next().is_none()),
+        (Some(first), Some(second)) => {
+            is_json(first) && (is_json(second) || lines.next().is_none())
+        }
         (None, _) => false,
     }
 }
@@ -106,12 +122,23 @@ fn encoding(head: &[u8]) -> Option<Flaw> {
     let many = head.len() / 8;
     let is_wide = head.len() >= 16 && (even_zeros > many || odd_zeros > many);
     if head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]) || is_wide {
-        return Some(Flaw::broken("encoding.utf-16", "it is UTF-16; save it as UTF-8"));
+        return Some(Flaw::broken(
+            "encoding.utf-16",
+            "it is UTF-16; save it as UTF-8",
+        ));
     }
     if head.contains(&0) {
-        return Some(Flaw::broken("encoding.binary", "it has zero bytes and is no text"));
+        return Some(Flaw::broken(
+            "encoding.binary",
+            "it has zero bytes and is no text",
+        ));
     }
-    is_gb18030(head).then(|| Flaw::broken("encoding.gb18030", "it is GB18030 (or GBK); save it as UTF-8"))
+    is_gb18030(head).then(|| {
+        Flaw::broken(
+            "encoding.gb18030",
+            "it is GB18030 (or GBK); save it as UTF-8",
+        )
+    })
 }
 
 /// Most of what is not ASCII makes pairs of GBK and no characters of UTF-8.
@@ -126,11 +153,18 @@ fn is_gb18030(head: &[u8]) -> bool {
     }
     let (mut pairs, mut odd, mut at) = (0_usize, 0_usize, 0);
     while let Some(byte) = head.get(at) {
-        let pair = matches!(byte, 0x81..=0xfe) && matches!(head.get(at + 1), Some(0x40..=0x7e | 0x80..=0xfe));
+        let pair = matches!(byte, 0x81..=0xfe)
+            && matches!(head.get(at + 1), Some(0x40..=0x7e | 0x80..=0xfe));
         let four = matches!(byte, 0x81..=0xfe) && matches!(head.get(at + 1), Some(b'0'..=b'9'));
         pairs += usize::from(pair || four);
         odd += usize::from(!byte.is_ascii() && !pair && !four);
-        at += if four { 4 } else if pair { 2 } else { 1 };
+        at += if four {
+            4
+        } else if pair {
+            2
+        } else {
+            1
+        };
     }
     pairs >= 4 && odd * 20 <= pairs
 }
@@ -146,14 +180,25 @@ fn delimiter(head: &[u8]) -> char {
             })
             .count()
     };
-    let lines: Vec<&[u8]> = head.split(|b| *b == b'\n').filter(|line| !line.is_empty()).take(LINES).collect();
+    let lines: Vec<&[u8]> = head
+        .split(|b| *b == b'\n')
+        .filter(|line| !line.is_empty())
+        .take(LINES)
+        .collect();
     let worth = |wanted: u8| {
         let first = lines.first().map_or(0, |line| count(line, wanted));
-        let alike = lines.iter().filter(|line| first > 0 && count(line, wanted) == first).count();
+        let alike = lines
+            .iter()
+            .filter(|line| first > 0 && count(line, wanted) == first)
+            .count();
         (alike, first)
     };
-    let best = DELIMITERS.into_iter().rev().max_by_key(|wanted| worth(*wanted));
-    best.filter(|best| worth(*best).0 > 0).map_or(',', char::from)
+    let best = DELIMITERS
+        .into_iter()
+        .rev()
+        .max_by_key(|wanted| worth(*wanted));
+    best.filter(|best| worth(*best).0 > 0)
+        .map_or(',', char::from)
 }
 
 #[cfg(test)]
@@ -175,9 +220,16 @@ mod tests {
                 panic!("not refused");
             };
             assert_eq!(flaw.code, "name.workbook");
-            assert!(flaw.sentence.contains("an Excel workbook named .csv"), "{}", flaw.sentence);
+            assert!(
+                flaw.sentence.contains("an Excel workbook named .csv"),
+                "{}",
+                flaw.sentence
+            );
         }
-        assert_eq!(sniff("prices.xlsx", b"PK\x03\x04rest"), Kind::Of(Format::Other, ','));
+        assert_eq!(
+            sniff("prices.xlsx", b"PK\x03\x04rest"),
+            Kind::Of(Format::Other, ',')
+        );
     }
 
     #[test]
@@ -188,7 +240,10 @@ mod tests {
         };
         assert_eq!(code(b"\xff\xfea\0,\0b\0"), "encoding.utf-16");
         // 姓名,年龄 and a row, in GBK.
-        assert_eq!(code(b"\xd0\xd5\xc3\xfb,\xc4\xea\xc1\xe4\n\xd5\xc5\xc8\xfd,30\n"), "encoding.gb18030");
+        assert_eq!(
+            code(b"\xd0\xd5\xc3\xfb,\xc4\xea\xc1\xe4\n\xd5\xc5\xc8\xfd,30\n"),
+            "encoding.gb18030"
+        );
         // One wrong byte in UTF-8 is a wrong byte.
         assert_eq!(code("姓名,年龄\n张三,\u{3}".as_bytes()), "Of(Csv, ',')");
         assert_eq!(code(b"\xe5\xa7\x93\xe5\x90\x8d,\xff\n"), "Of(Csv, ',')");
@@ -196,8 +251,14 @@ mod tests {
 
     #[test]
     fn objects_a_line_are_lines_whatever_they_are_named() {
-        assert_eq!(sniff("a.json", b"{\"a\":1}\n{\"a\":2}\n"), Kind::Of(Format::Jsonl, ','));
-        assert_eq!(sniff("a.json", b"{\n \"a\": 1\n}\n"), Kind::Of(Format::Json, ','));
+        assert_eq!(
+            sniff("a.json", b"{\"a\":1}\n{\"a\":2}\n"),
+            Kind::Of(Format::Jsonl, ',')
+        );
+        assert_eq!(
+            sniff("a.json", b"{\n \"a\": 1\n}\n"),
+            Kind::Of(Format::Json, ',')
+        );
         assert_eq!(sniff("a.json", b"[{\"a\":1}]"), Kind::Of(Format::Json, ','));
     }
 }

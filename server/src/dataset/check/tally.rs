@@ -55,7 +55,12 @@ impl Tally {
     /// The next column; `None` where there are too many, and that is noted.
     pub(super) fn column(&mut self, name: &str) -> Option<usize> {
         if self.columns.len() >= self.limits.columns_max {
-            if !self.report.flaws.iter().any(|flaw| flaw.code == "columns.many") {
+            if !self
+                .report
+                .flaws
+                .iter()
+                .any(|flaw| flaw.code == "columns.many")
+            {
                 let most = self.limits.columns_max;
                 let sentence = format!("there are more than {most} columns; make them rows");
                 self.report.flaw(Flaw::broken("columns.many", sentence));
@@ -90,7 +95,9 @@ impl Tally {
         let personal = &mut self.personal;
         scan(text.as_bytes(), |kind, span| {
             let value = text.as_bytes().get(span).unwrap_or_default();
-            let found = personal.entry((column, kind)).or_insert_with(|| (0, masked(kind, value)));
+            let found = personal
+                .entry((column, kind))
+                .or_insert_with(|| (0, masked(kind, value)));
             found.0 += 1;
         });
     }
@@ -107,16 +114,26 @@ impl Tally {
 
     /// A flaw of the row under way.
     pub(super) fn flaw_here(&mut self, flaw: Flaw, column: Option<usize>) {
-        let name = column.and_then(|at| self.columns.get(at)).map(|column| column.name().to_owned());
+        let name = column
+            .and_then(|at| self.columns.get(at))
+            .map(|column| column.name().to_owned());
         self.report.flaw(flaw.at(self.rows + 1, name));
     }
 
     /// What it comes to.
     pub(super) fn end(mut self) -> Checked {
         let rows = self.rows;
-        let names: Vec<_> = self.columns.iter().map(|column| column.name().to_owned()).collect();
+        let names: Vec<_> = self
+            .columns
+            .iter()
+            .map(|column| column.name().to_owned())
+            .collect();
         self.report.rows = Some(rows);
-        self.report.columns = self.columns.into_iter().map(|column| column.end(rows)).collect();
+        self.report.columns = self
+            .columns
+            .into_iter()
+            .map(|column| column.end(rows))
+            .collect();
         self.report.language = self.language.language();
         self.report.tokens = self.language.tokens();
         let found = |((column, kind), (count, example)): ((usize, Kind), (u64, String))| Found {

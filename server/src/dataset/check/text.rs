@@ -36,9 +36,14 @@ pub(super) fn read(tally: &mut Tally, mut from: impl BufRead, mut offset: u64) -
 /// The lines from a place where one begins.
 pub(super) fn rows<'a>(mut from: impl BufRead + 'a, limits: Limits) -> Rows<'a> {
     let mut bytes = Vec::new();
-    Box::new(std::iter::from_fn(move || match line(&mut from, &mut bytes, limits) {
-        Ok(0) => None,
-        Ok(_) => Some(Ok(vec![(TEXT.to_owned(), String::from_utf8_lossy(&bytes).into_owned())])),
-        Err(fault) => Some(Err(fault)),
+    Box::new(std::iter::from_fn(move || {
+        match line(&mut from, &mut bytes, limits) {
+            Ok(0) => None,
+            Ok(_) => Some(Ok(vec![(
+                TEXT.to_owned(),
+                String::from_utf8_lossy(&bytes).into_owned(),
+            )])),
+            Err(fault) => Some(Err(fault)),
+        }
     }))
 }

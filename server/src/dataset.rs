@@ -2,6 +2,7 @@
 //!
 //! Decides nothing that moves money: that is the book's.
 
+pub mod card;
 pub mod check;
 pub mod find;
 pub mod sale;

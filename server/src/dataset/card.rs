@@ -21,12 +21,13 @@ use verifier::region::Region;
 use verifier::time::LocalDay;
 
 pub use croissant::{CROISSANT_MEDIA, croissant};
-pub use dcat::{catalogue_end, catalogue_start, dataset as dcat, dataset_document as dcat_document};
+pub use dcat::{
+    catalogue_end, catalogue_start, dataset as dcat, dataset_document as dcat_document,
+};
 pub use label::label;
 pub use listed::{Column, ColumnKind, FileRow, Listed, Table};
 pub use odrl::{offer, offer_document};
 pub use readme::readme;
-
 
 /// The longest card.
 pub const CARD_BYTES_MAX: usize = 65_536;
@@ -317,11 +318,7 @@ impl Security {
 impl Texts {
     /// The texts that are there, with their languages; Chinese first.
     pub fn each(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        let all = [
-            ("zh", &*self.zh),
-            ("en", &*self.en),
-            ("it", &*self.it),
-        ];
+        let all = [("zh", &*self.zh), ("en", &*self.en), ("it", &*self.it)];
         all.into_iter().filter(|(_, text)| !text.is_empty())
     }
 
@@ -364,14 +361,22 @@ impl Card {
         let sources = self.sources.iter().map(|source| &*source.name);
         for line in lines.chain(sources) {
             if line.len() > LINE_BYTES_MAX || line.contains('\n') || line.trim().is_empty() {
-                return refused(format!("a title, keyword or source name is one line of 1 to {LINE_BYTES_MAX} bytes"));
+                return refused(format!(
+                    "a title, keyword or source name is one line of 1 to {LINE_BYTES_MAX} bytes"
+                ));
             }
         }
-        let language = |text: &String| matches!(text.len(), 2 | 3) && text.bytes().all(|c| c.is_ascii_lowercase());
+        let language = |text: &String| {
+            matches!(text.len(), 2 | 3) && text.bytes().all(|c| c.is_ascii_lowercase())
+        };
         if !self.languages.iter().all(language) {
             return refused("languages are ISO 639 codes of 2 or 3 small letters".into());
         }
-        if let Some(name) = self.rai.keys().find(|name| RAI.iter().all(|(known, _)| known != name)) {
+        if let Some(name) = self
+            .rai
+            .keys()
+            .find(|name| RAI.iter().all(|(known, _)| known != name))
+        {
             return refused(format!("rai has no property {name}"));
         }
         if self.preview.len() > PREVIEW_ROWS_MAX {
@@ -383,15 +388,32 @@ impl Card {
 
     fn check_numbers(&self) -> Result<(), Refusal> {
         let whole = |bp: u16| bp <= 10_000;
-        let Gbt { manual_passed_bp, technical_share_bp, technical_passed_bp, .. } = self.gbt;
-        if ![manual_passed_bp, technical_share_bp, technical_passed_bp].into_iter().all(whole) {
+        let Gbt {
+            manual_passed_bp,
+            technical_share_bp,
+            technical_passed_bp,
+            ..
+        } = self.gbt;
+        if ![manual_passed_bp, technical_share_bp, technical_passed_bp]
+            .into_iter()
+            .all(whole)
+        {
             return refused("a share has at most 10000 basis points".into());
         }
-        let shares: u32 = self.sources.iter().map(|source| u32::from(source.share_bp)).sum();
+        let shares: u32 = self
+            .sources
+            .iter()
+            .map(|source| u32::from(source.share_bp))
+            .sum();
         if shares > 10_000 {
-            return refused(format!("the sources' shares sum to {shares} of 10000 basis points"));
+            return refused(format!(
+                "the sources' shares sum to {shares} of 10000 basis points"
+            ));
         }
-        for day in [&self.provenance.generated_from, &self.provenance.generated_to] {
+        for day in [
+            &self.provenance.generated_from,
+            &self.provenance.generated_to,
+        ] {
             check_day(day)?;
         }
         Ok(())
@@ -408,9 +430,17 @@ impl Card {
             ("licence.text", self.licence.text.is_none()),
             ("rights", self.rights.is_empty()),
             ("sources", self.sources.is_empty()),
-            ("sources.kind", self.sources.iter().any(|source| source.kind.is_none())),
+            (
+                "sources.kind",
+                self.sources.iter().any(|source| source.kind.is_none()),
+            ),
             ("personal", self.personal.is_none()),
-            ("personal.basis", self.personal.as_ref().is_some_and(|of| of.present && of.basis.is_empty())),
+            (
+                "personal.basis",
+                self.personal
+                    .as_ref()
+                    .is_some_and(|of| of.present && of.basis.is_empty()),
+            ),
             ("security", self.security.is_none()),
             ("contact", self.contact.is_empty()),
         ];
@@ -450,15 +480,17 @@ fn check_texts(value: &Value, place: &str) -> Result<(), Refusal> {
         Value::String(text) if text.len() > TEXT_BYTES_MAX => {
             refused(format!("{place} has more than {TEXT_BYTES_MAX} bytes"))
         }
-        Value::String(text) if text.chars().any(is_unfit) => {
-            refused(format!("{place} has a control character or one that turns the reading direction"))
-        }
+        Value::String(text) if text.chars().any(is_unfit) => refused(format!(
+            "{place} has a control character or one that turns the reading direction"
+        )),
         Value::String(_) => Ok(()),
         Value::Array(items) if items.len() > ITEMS_MAX => {
             refused(format!("{place} has more than {ITEMS_MAX} items"))
         }
         Value::Array(items) => items.iter().try_for_each(|item| check_texts(item, place)),
-        Value::Object(members) => members.iter().try_for_each(|(name, value)| check_texts(value, name)),
+        Value::Object(members) => members
+            .iter()
+            .try_for_each(|(name, value)| check_texts(value, name)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rows about datasets that are not in the trail: drafts, uploads, blobs, reports, served ranges, search
 //! (`migrations/…_datasets`).
 
+pub mod listing;
 pub mod sale;
 pub mod search;

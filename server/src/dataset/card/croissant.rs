@@ -6,13 +6,41 @@ use super::listed::{Form, hex};
 use super::{Card, ColumnKind, FileRow, Listed, RAI, Table, odrl, spdx};
 
 /// The media type of a Croissant document.
-pub const CROISSANT_MEDIA: &str = "application/ld+json; profile=\"http://mlcommons.org/croissant/1.1\"";
+pub const CROISSANT_MEDIA: &str =
+    "application/ld+json; profile=\"http://mlcommons.org/croissant/1.1\"";
 /// Terms that stand for themselves in the vocabulary `cr`.
 const TERMS: [&str; 31] = [
-    "arrayShape", "citeAs", "column", "containedIn", "equivalentProperty", "excludes", "extract", "field", "fileObject",
-    "fileProperty", "fileSet", "format", "includes", "isArray", "isLiveDataset", "jsonPath", "key", "md5", "parentField",
-    "path", "recordSet", "references", "regex", "repeated", "replace", "samplingRate", "separator", "source", "subField",
-    "transform", "annotation",
+    "arrayShape",
+    "citeAs",
+    "column",
+    "containedIn",
+    "equivalentProperty",
+    "excludes",
+    "extract",
+    "field",
+    "fileObject",
+    "fileProperty",
+    "fileSet",
+    "format",
+    "includes",
+    "isArray",
+    "isLiveDataset",
+    "jsonPath",
+    "key",
+    "md5",
+    "parentField",
+    "path",
+    "recordSet",
+    "references",
+    "regex",
+    "repeated",
+    "replace",
+    "samplingRate",
+    "separator",
+    "source",
+    "subField",
+    "transform",
+    "annotation",
 ];
 
 /// The Croissant document of a version; `base` is the address of the exchange.
@@ -20,26 +48,48 @@ const TERMS: [&str; 31] = [
 pub fn croissant(listed: &Listed, base: &str) -> Value {
     let card = &listed.card;
     let licence_text = format!("{base}/v1/documents/{}", listed.licence);
-    let vendor = json!({ "@type": "sc:Organization", "name": listed.handle, "identifier": listed.vendor });
+    let vendor =
+        json!({ "@type": "sc:Organization", "name": listed.handle, "identifier": listed.vendor });
     let mut members = Map::new();
     let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
     put("@context", context(card));
     put("@type", json!("sc:Dataset"));
-    put("conformsTo", json!(["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"]));
+    put(
+        "conformsTo",
+        json!([
+            "http://mlcommons.org/croissant/1.1",
+            "http://mlcommons.org/croissant/RAI/1.0"
+        ]),
+    );
     put("name", json!(card.title.first()));
     put("description", json!(listed.description()));
     put("url", json!(listed.url(base)));
-    put("license", json!(spdx::url(&card.licence.expression, &licence_text)));
+    put(
+        "license",
+        json!(spdx::url(&card.licence.expression, &licence_text)),
+    );
     put("creator", vendor.clone());
     put("publisher", vendor);
     put("datePublished", json!(listed.day()));
     put("version", json!(listed.version));
-    put("citeAs", json!(format!("{} {} ({})", listed.full_name(), listed.version, listed.manifest)));
+    put(
+        "citeAs",
+        json!(format!(
+            "{} {} ({})",
+            listed.full_name(),
+            listed.version,
+            listed.manifest
+        )),
+    );
     put("inLanguage", json!(card.languages));
     put("keywords", json!(card.keywords));
     put("isLiveDataset", json!(false));
     put("sc:usageInfo", odrl::offer(listed));
-    let sources: Vec<Value> = card.sources.iter().filter_map(|source| Some(json!({ "@id": source.url.as_ref()? }))).collect();
+    let sources: Vec<Value> = card
+        .sources
+        .iter()
+        .filter_map(|source| Some(json!({ "@id": source.url.as_ref()? })))
+        .collect();
     if !sources.is_empty() {
         put("prov:wasDerivedFrom", Value::Array(sources));
     }
@@ -47,8 +97,17 @@ pub fn croissant(listed: &Listed, base: &str) -> Value {
         put(&name, value);
     }
     let files = listed.files.iter().enumerate();
-    put("distribution", files.clone().map(|(n, file)| file_object(listed, base, n, file)).collect());
-    put("recordSet", files.filter_map(|(n, file)| record_set(n, file)).collect());
+    put(
+        "distribution",
+        files
+            .clone()
+            .map(|(n, file)| file_object(listed, base, n, file))
+            .collect(),
+    );
+    put(
+        "recordSet",
+        files.filter_map(|(n, file)| record_set(n, file)).collect(),
+    );
     Value::Object(members)
 }
 
@@ -78,12 +137,23 @@ fn rai(card: &Card) -> Vec<(String, Value)> {
         let Some(texts) = card.rai.get(name).filter(|texts| !texts.is_empty()) else {
             continue;
         };
-        let value = if many { json!(texts) } else { json!(texts.join("\n")) };
+        let value = if many {
+            json!(texts)
+        } else {
+            json!(texts.join("\n"))
+        };
         all.push((format!("rai:{name}"), value));
     }
-    let declared = card.personal.as_ref().filter(|_| !card.rai.contains_key("personalSensitiveInformation"));
+    let declared = card
+        .personal
+        .as_ref()
+        .filter(|_| !card.rai.contains_key("personalSensitiveInformation"));
     if let Some(personal) = declared {
-        let word = if personal.present { "present" } else { "none declared" };
+        let word = if personal.present {
+            "present"
+        } else {
+            "none declared"
+        };
         all.push(("rai:personalSensitiveInformation".to_owned(), json!([word])));
     }
     all
@@ -115,9 +185,15 @@ fn record_set(n: usize, file: &FileRow) -> Option<Value> {
 }
 
 fn fields(records: &str, n: usize, table: &Table) -> Vec<Value> {
-    let plain = |name: &str| !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+    let plain = |name: &str| {
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
+    };
     let field = |(at, column): (usize, &super::Column)| {
-        let word = if plain(&column.name) { column.name.clone() } else { format!("column-{}", at.saturating_add(1)) };
+        let word = if plain(&column.name) {
+            column.name.clone()
+        } else {
+            format!("column-{}", at.saturating_add(1))
+        };
         let id = format!("{records}/{word}");
         json!({
             "@type": "cr:Field", "@id": id, "name": id, "description": column.name, "dataType": data_type(column.kind),

@@ -9,8 +9,18 @@ use super::{FileRow, Listed, odrl, spdx};
 
 /// Codes of languages in the authority table that DCAT-AP asks for.
 const LANGUAGES: [(&str, &str); 12] = [
-    ("zh", "ZHO"), ("en", "ENG"), ("it", "ITA"), ("de", "DEU"), ("fr", "FRA"), ("es", "SPA"),
-    ("ja", "JPN"), ("ko", "KOR"), ("ru", "RUS"), ("pt", "POR"), ("ar", "ARA"), ("vi", "VIE"),
+    ("zh", "ZHO"),
+    ("en", "ENG"),
+    ("it", "ITA"),
+    ("de", "DEU"),
+    ("fr", "FRA"),
+    ("es", "SPA"),
+    ("ja", "JPN"),
+    ("ko", "KOR"),
+    ("ru", "RUS"),
+    ("pt", "POR"),
+    ("ar", "ARA"),
+    ("vi", "VIE"),
 ];
 const LANGUAGE_PREFIX: &str = "http://publications.europa.eu/resource/authority/language/";
 
@@ -54,11 +64,28 @@ pub const fn catalogue_end() -> &'static str {
 #[must_use]
 pub fn dataset(listed: &Listed, base: &str) -> Value {
     let card = &listed.card;
-    let titles: Vec<Value> = card.title.each().map(|(language, text)| json!({ "@value": text, "@language": language })).collect();
-    let tongue = card.title.each().next().map_or("zh", |(language, _)| language);
-    let known = |code: &String| LANGUAGES.iter().find(|(short, _)| short == code).map(|(_, long)| json!({ "@id": format!("{LANGUAGE_PREFIX}{long}") }));
+    let titles: Vec<Value> = card
+        .title
+        .each()
+        .map(|(language, text)| json!({ "@value": text, "@language": language }))
+        .collect();
+    let tongue = card
+        .title
+        .each()
+        .next()
+        .map_or("zh", |(language, _)| language);
+    let known = |code: &String| {
+        LANGUAGES
+            .iter()
+            .find(|(short, _)| short == code)
+            .map(|(_, long)| json!({ "@id": format!("{LANGUAGE_PREFIX}{long}") }))
+    };
     let languages: Vec<Value> = card.languages.iter().filter_map(known).collect();
-    let keywords: Vec<Value> = card.keywords.iter().map(|word| json!({ "@value": word, "@language": tongue })).collect();
+    let keywords: Vec<Value> = card
+        .keywords
+        .iter()
+        .map(|word| json!({ "@value": word, "@language": tongue }))
+        .collect();
     let sources: Vec<&str> = card.sources.iter().map(|source| &*source.name).collect();
     json!({
         "@id": listed.documents(base),

@@ -1,8 +1,9 @@
 //! A published version with all that its documents say: the card, the trail's numbers, the files and what the checks read of them.
 
+use verifier::dataset::State;
 use verifier::id::{DatasetId, DocumentDigest, PartyId};
 use verifier::money::Fen;
-use verifier::time::{Timestamp, UtcOffset};
+use verifier::time::Timestamp;
 
 use super::Card;
 
@@ -29,6 +30,8 @@ pub struct Listed {
     pub price_fen: Fen,
     /// The digest of the licence's text.
     pub licence: DocumentDigest,
+    /// Where it stands.
+    pub state: State,
     /// The card as it was published.
     pub card: Card,
     /// Its files in the order of their paths.
@@ -117,7 +120,13 @@ impl Form {
         match self {
             Self::Parquet => "application/x-parquet",
             Self::Jsonl => "application/jsonlines",
-            Self::Json | Self::Csv | Self::Tsv | Self::Text | Self::Zip | Self::Tar | Self::Other => self.iana(),
+            Self::Json
+            | Self::Csv
+            | Self::Tsv
+            | Self::Text
+            | Self::Zip
+            | Self::Tar
+            | Self::Other => self.iana(),
         }
     }
 
@@ -183,19 +192,29 @@ impl Listed {
     /// The address of a file.
     #[must_use]
     pub fn file_url(&self, base: &str, path: &str) -> String {
-        format!("{}/resolve/{}/{}", self.url(base), encoded(&self.version), encoded(path))
+        format!(
+            "{}/resolve/{}/{}",
+            self.url(base),
+            encoded(&self.version),
+            encoded(path)
+        )
     }
 
     /// The bytes of all files.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.files.iter().fold(0, |sum, file| sum.saturating_add(file.bytes))
+        self.files
+            .iter()
+            .fold(0, |sum, file| sum.saturating_add(file.bytes))
     }
 
     /// The rows of all tables whose rows were counted; none where none were.
     #[must_use]
     pub fn rows(&self) -> Option<u64> {
-        let counted = self.files.iter().filter_map(|file| file.table.as_ref()?.rows);
+        let counted = self
+            .files
+            .iter()
+            .filter_map(|file| file.table.as_ref()?.rows);
         counted.reduce(u64::saturating_add)
     }
 
@@ -210,19 +229,18 @@ impl Listed {
 
     /// The day of its publication in UTC, `YYYY-MM-DD`.
     pub(super) fn day(&self) -> String {
-        let (year, month, day) = self.published.local_day(utc()).civil();
-        format!("{year:04}-{month:02}-{day:02}")
+        self.published.to_string().chars().take(10).collect()
     }
 
     /// The longest text about it that is there.
     pub(super) fn description(&self) -> &str {
         let card = &self.card;
-        if card.description.is_empty() { &card.summary } else { &card.description }
+        if card.description.is_empty() {
+            &card.summary
+        } else {
+            &card.description
+        }
     }
-}
-
-fn utc() -> UtcOffset {
-    UtcOffset::new(0).unwrap_or_default()
 }
 
 /// A path in an address (RFC 3986 §2.1): only unreserved characters and `/` stand for themselves.

@@ -15,7 +15,9 @@ pub fn offer(listed: &Listed) -> Value {
         }] }],
     });
     let purpose = &listed.card.provenance.intended_use;
-    if !purpose.is_empty() && let Some(members) = permission.as_object_mut() {
+    if !purpose.is_empty()
+        && let Some(members) = permission.as_object_mut()
+    {
         let constraint = json!([{
             "odrl:leftOperand": { "@id": "odrl:purpose" }, "odrl:operator": { "@id": "odrl:eq" },
             "odrl:rightOperand": purpose,

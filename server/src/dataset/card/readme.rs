@@ -27,7 +27,11 @@ fn front_matter(text: &mut String, listed: &Listed) {
         None => {
             line(text, "license", "other");
             line(text, "license_name", &card.licence.expression);
-            line(text, "license_link", &format!("urn:quan:{}", listed.licence));
+            line(
+                text,
+                "license_link",
+                &format!("urn:quan:{}", listed.licence),
+            );
         }
     }
     list(text, "language", &card.languages);
@@ -41,7 +45,9 @@ fn front_matter(text: &mut String, listed: &Listed) {
 fn quoted(value: &str) -> String {
     // YAML ends lines at these too; JSON leaves them as they are.
     let json = serde_json::Value::from(value).to_string();
-    json.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
+    json.replace('\u{85}', "\\u0085")
+        .replace('\u{2028}', "\\u2028")
+        .replace('\u{2029}', "\\u2029")
 }
 
 fn line(text: &mut String, name: &str, value: &str) {
@@ -80,7 +86,12 @@ fn configs(text: &mut String, listed: &Listed) {
         // A path with these is a pattern to the reader.
         let is_pattern = file.path.contains(['*', '?', '[', ']']);
         if form.is_table() && !is_pattern {
-            forms.entry(form).or_default().entry(split(&file.path)).or_default().push(&file.path);
+            forms
+                .entry(form)
+                .or_default()
+                .entry(split(&file.path))
+                .or_default()
+                .push(&file.path);
         }
     }
     if forms.is_empty() {
@@ -101,7 +112,11 @@ fn configs(text: &mut String, listed: &Listed) {
 
 /// The part of a dataset that a file belongs to, by its name.
 fn split(path: &str) -> &'static str {
-    let name = path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+    let name = path
+        .rsplit('/')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
     if name.starts_with("test") {
         "test"
     } else if name.starts_with("valid") || name.starts_with("dev") {
@@ -113,14 +128,22 @@ fn split(path: &str) -> &'static str {
 
 fn body(text: &mut String, listed: &Listed) {
     let card = &listed.card;
-    let _infallible = write!(text, "# {}\n\n{}\n\n", escaped(card.title.first()), escaped(&card.summary));
+    let _infallible = write!(
+        text,
+        "# {}\n\n{}\n\n",
+        escaped(card.title.first()),
+        escaped(&card.summary)
+    );
     if !card.description.is_empty() {
         let _infallible = write!(text, "{}\n\n", escaped(&card.description));
     }
     let _infallible = write!(
         text,
         "| | |\n| --- | --- |\n| version | {} |\n| manifest | {} |\n| licence | {} |\n| bytes | {} |\n",
-        escaped(&listed.version), listed.manifest, escaped(&card.licence.expression), listed.bytes()
+        escaped(&listed.version),
+        listed.manifest,
+        escaped(&card.licence.expression),
+        listed.bytes()
     );
     if let Some(rows) = listed.rows() {
         let _infallible = writeln!(text, "| rows | {rows} |");
@@ -131,7 +154,12 @@ fn body(text: &mut String, listed: &Listed) {
         for source in &card.sources {
             let kind = source.kind.map_or("", super::SourceKind::as_str);
             let licence = source.licence.as_deref().unwrap_or("no licence stated");
-            let _infallible = writeln!(text, "- {} ({kind}; {})", escaped(&source.name), escaped(licence));
+            let _infallible = writeln!(
+                text,
+                "- {} ({kind}; {})",
+                escaped(&source.name),
+                escaped(licence)
+            );
         }
         text.push('\n');
     }

@@ -1,6 +1,7 @@
 //! A training dataset: bought with a data voucher, delivered, accepted with proof of possession; its holdback waits for use.
 
 use serde_json::json;
+use verifier::dataset::{Possession, Served};
 use verifier::id::{CaseId, DocumentDigest, OrderId, Sha256Hash};
 use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
 
@@ -68,8 +69,12 @@ fn deliver(
     order: OrderId,
 ) -> Result<Sha256Hash, Fault> {
     let (now, nonce) = (stage.clock.now()?, Nonce::new(*stage.clock.salt()?.bytes()));
-    let possession = possession(nonce, &dataset.content);
-    let served = format!("0-{} lines.txt", dataset.content.len());
+    let bytes = dataset.files.bytes();
+    let possession = possession(nonce, &dataset.content)?;
+    let mut served = Served::new(&dataset.files);
+    for file in dataset.files.files() {
+        served.add(&file.path, 0, file.bytes.saturating_sub(1));
+    }
     let claims = DataDelivery {
         iss: cast.id(VENDOR)?,
         aud: stage.origin.clone(),
@@ -81,9 +86,9 @@ fn deliver(
         dataset: dataset.id,
         version: dataset.version.to_owned(),
         digest: dataset.manifest,
-        bytes: u64::try_from(dataset.content.len()).unwrap_or(u64::MAX),
+        bytes,
         delivered_at: now,
-        ranges: document(&served),
+        ranges: served.digest(),
         nonce,
         possession_hash: Sha256Hash::of(possession.bytes()),
     };
@@ -133,9 +138,13 @@ fn redeem(cast: &Cast, order: OrderId, fen: i64) -> Result<(), Fault> {
     Ok(())
 }
 
-/// SHA-256(nonce ‖ chunks): the file is one chunk.
-fn possession(nonce: Nonce, content: &str) -> Sha256Hash {
-    let mut shown = nonce.bytes().to_vec();
-    shown.extend_from_slice(content.as_bytes());
-    Sha256Hash::of(&shown)
+/// What only a holder of the bytes can say: the hash of the chunks that a nonce picks (FORMATS.md, Datasets).
+fn possession(nonce: Nonce, content: &[u8]) -> Result<Sha256Hash, Fault> {
+    let mut possession = Possession::new(nonce, content.len() as u64);
+    for range in possession.wants().to_vec() {
+        let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+        let chunk = content.get(place(range.start)..place(range.end));
+        possession.feed(chunk.ok_or_else(|| Fault::Story("the corpus is too short".to_owned()))?);
+    }
+    Ok(possession.end())
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use verifier::dataset::{FileLine, Manifest};
 use verifier::id::{DatasetId, DocumentDigest, OfferId, SiteId};
 use verifier::receipt::{self, CapacityShare, KeyUse};
 use verifier::time::Timestamp;
@@ -32,6 +33,27 @@ const PLACES: &[Place] = &[
     Place { provider: "west-b", region: "621002", gpu_model: "metax-c500-pcie", gpus: 256, shared: 64, price: 520, pflops: 61, chip_origin: "domestic" },
 ];
 
+/// What a vendor sells: a file's name and bytes.
+type File<'a> = (&'a str, &'a [u8]);
+
+/// The corpus, made by `fixtures/datasets/make.py`, in the order of the paths.
+const CORPUS: [File<'static>; 2] = [
+    (
+        "dialogue.jsonl",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../fixtures/datasets/corpus/dialogue.jsonl"
+        )),
+    ),
+    (
+        "terms.csv",
+        include_bytes!(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../fixtures/datasets/corpus/terms.csv"
+        )),
+    ),
+];
+
 /// Over which whole hours the capacity is shared.
 const SHARED_FROM: &str = "2026-08-31T16:00:00Z";
 const SHARED_TO: &str = "2027-02-28T16:00:00Z";
@@ -56,8 +78,10 @@ pub(super) struct Dataset {
     pub(super) version: &'static str,
     /// Its manifest.
     pub(super) manifest: DocumentDigest,
-    /// Its only file.
-    pub(super) content: String,
+    /// Its files' names, lengths and hashes.
+    pub(super) files: Manifest,
+    /// Its bytes: the files in the order of the manifest, end to end.
+    pub(super) content: Vec<u8>,
     /// What a licence costs.
     pub(super) price_fen: i64,
 }
@@ -77,16 +101,16 @@ impl Supply {
         for place in PLACES {
             sites.insert(place.provider, open_site(stage, cast, place)?);
         }
+        let notes: String = (1..=400)
+            .map(|line| format!("de-identified clinical note, line {line}\n"))
+            .collect();
+        let notes = [("lines.txt", notes.as_bytes())];
         let mut datasets = BTreeMap::new();
-        for (vendor, what, price) in [
-            ("corpus-house", "dialogue corpus, Shanghai, line", 8_000_000),
-            (
-                "clinic-data",
-                "de-identified clinical note, line",
-                12_500_000,
-            ),
+        for (vendor, files, price) in [
+            ("corpus-house", &CORPUS[..], 8_000_000),
+            ("clinic-data", &notes[..], 12_500_000),
         ] {
-            datasets.insert(vendor, publish_dataset(cast, vendor, what, price)?);
+            datasets.insert(vendor, publish_dataset(cast, vendor, files, price)?);
         }
         Ok(Self { sites, datasets })
     }
@@ -155,27 +179,28 @@ fn share(stage: &Stage, place: &Place, site: SiteId) -> Result<CapacityShare, Fa
 fn publish_dataset(
     cast: &Cast,
     vendor: &str,
-    what: &str,
+    files: &[File<'_>],
     price_fen: i64,
 ) -> Result<Dataset, Fault> {
-    let content: String = (1..=400).map(|line| format!("{what} {line}\n")).collect();
-    let hex: String = Sha256::digest(&content)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    let files = format!("{hex}  {}  lines.txt\n", content.len());
-    let manifest = DocumentDigest::of(files.as_bytes());
+    let line = |(path, bytes): &File<'_>| FileLine {
+        sha256: Sha256::digest(bytes).into(),
+        bytes: bytes.len() as u64,
+        path: (*path).to_owned(),
+    };
+    let manifest = Manifest::new(files.iter().map(line).collect());
+    let manifest = manifest.map_err(|refusal| Fault::Story(refusal.to_string()))?;
     let version = "1.0";
     let asked: Value = json!({
-        "version": version, "manifest": manifest, "files": files, "bytes": content.len(),
+        "version": version, "manifest": manifest.digest(), "files": manifest.text(), "bytes": manifest.bytes(),
         "price_fen": price_fen, "licence": document("training and evaluation, no resale"),
     });
     let published = cast.client(vendor)?.ask("/v1/datasets", &asked)?;
     Ok(Dataset {
         id: published.found("dataset")?,
         version,
-        manifest,
-        content,
+        manifest: manifest.digest(),
+        files: manifest,
+        content: files.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect(),
         price_fen,
     })
 }

@@ -2,17 +2,25 @@
 //!
 //! Decides nothing that moves money: that is the book's.
 
+pub mod blob;
 pub mod card;
 pub mod check;
 pub mod find;
 pub mod sale;
+pub mod spool;
+pub mod tus;
+pub mod upkeep;
 pub mod words;
+
+pub use blob::Blobs;
+pub use spool::{Spools, Tee, UploadId};
 
 use std::fmt;
 use std::io::{self, Read, Seek};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use verifier::refusal::Refusal;
 
 use crate::cause::faults_from;
@@ -35,6 +43,12 @@ pub struct Parts {
     pub clock: Clock,
     /// The folder of uploads under way. It is this server's own.
     pub spool: PathBuf,
+    /// Uploads under way, in that folder.
+    pub spools: Spools,
+    /// Stored contents.
+    pub blobs: Blobs,
+    /// Counts the uploads that were completed, so that they are stored at once.
+    pub completed: watch::Sender<u64>,
 }
 
 /// Bytes that are read from any place; it blocks.

@@ -26,6 +26,7 @@ mod receipt;
 mod reply;
 mod supply;
 mod trail;
+mod upload;
 mod voucher;
 
 use actix_web::http::Method;
@@ -268,7 +269,7 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
 }
 
 /// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
-const TABLES: &[&[Route]] = &[CORE, find::ROUTES];
+const TABLES: &[&[Route]] = &[CORE, find::ROUTES, upload::ROUTES];
 
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
 pub const ROUTES: &[Route] = &joined::<{ count(TABLES) }>(TABLES);

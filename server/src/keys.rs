@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hkdf;
 use ring::rand::{SecureRandom, SystemRandom};
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use verifier::id::Sha256Hash;
@@ -99,6 +100,8 @@ pub struct Keys {
     pub reply: Signer,
     /// Seals dataset bytes at rest.
     pub sealing: SealingKey,
+    /// The sealing key's seed: keys for other uses come from it, see [`Keys::derived`].
+    seed: [u8; 32],
 }
 
 impl fmt::Debug for Keys {
@@ -141,11 +144,27 @@ impl Keys {
             delivery: SigningKey::from_seed(d).ok_or(Fault::Damaged(delivery))?,
             reply: Signer::from_seed(r),
             sealing: SealingKey::new(s).ok_or(Fault::Damaged(sealing))?,
+            seed: *s,
         })
     }
 }
 
 impl Keys {
+    /// A key of its own for another use of what the sealing key protects, e.g. `quan/age`: HKDF-SHA-256 (RFC 5869) of its seed.
+    #[must_use]
+    pub fn derived(&self, info: &str) -> [u8; 32] {
+        let secret = hkdf::Salt::new(hkdf::HKDF_SHA256, &[]).extract(&self.seed);
+        let (info, mut key) = ([info.as_bytes()], [0; 32]);
+        let expanded = secret.expand(&info, hkdf::HKDF_SHA256);
+        // INVARIANT: 32 bytes are one block of SHA-256; ring refuses only more than 255 of them.
+        assert!(
+            expanded
+                .and_then(|expanded| expanded.fill(&mut key))
+                .is_ok()
+        );
+        key
+    }
+
     /// Where the key files lie.
     #[must_use]
     pub fn folder(&self) -> &Path {

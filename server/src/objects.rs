@@ -6,7 +6,8 @@
 use std::fmt;
 use std::fs;
 use std::future::Future;
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -24,6 +25,9 @@ use object_store::path::Path as Name;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode};
 use verifier::audit::Files;
 
+/// Bytes of a part of a large object: S3 takes no smaller one than 5 MiB, and ten thousand of them.
+const PART_BYTES: u64 = 16 << 20;
+
 /// Why an object was not read or written.
 #[derive(Debug)]
 pub enum Fault {
@@ -35,6 +39,8 @@ pub enum Fault {
     Address(String),
     /// A variable of the environment that a bucket needs.
     Environment(&'static str),
+    /// What was to be put could not be read.
+    Read(String, io::Error),
     /// Another object lies under this name: somebody else writes here, or the disk changed it. Nothing was written.
     Differs(String),
 }
@@ -44,6 +50,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Folder(path, _) => write!(f, "the folder {} cannot be used", path.display()),
             Self::Store(name, _) => write!(f, "the object {name} cannot be read or written"),
+            Self::Read(name, _) => write!(f, "what was to be put as {name} cannot be read"),
             Self::Address(text) => write!(f, "{text} is neither a folder nor s3://BUCKET/PREFIX"),
             Self::Environment(name) => write!(
                 f,
@@ -60,7 +67,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Folder(_, error) => Some(error),
+            Self::Folder(_, error) | Self::Read(_, error) => Some(error),
             Self::Store(_, error) => Some(error),
             Self::Address(_) | Self::Environment(_) | Self::Differs(_) => None,
         }
@@ -208,6 +215,53 @@ impl Objects {
         let put = self.0.put(&path(name)?, bytes.into()).await;
         put.map(|_| ())
             .map_err(|error| Fault::Store(name.to_owned(), error))
+    }
+
+    /// Puts what a reader gives under a name that nobody else has, part by part: never more than one of them is in memory. Durable when
+    /// this returns. Blocking.
+    /// # Errors
+    /// [`Fault::Store`], [`Fault::Read`]: nothing lies under the name then.
+    pub fn publish(&self, name: &str, from: &mut dyn Read) -> Result<(), Fault> {
+        let fault = |error| Fault::Store(name.to_owned(), error);
+        let mut upload = wait(self.0.put_multipart(&path(name)?)).map_err(fault)?;
+        let mut parts = || -> Result<(), Fault> {
+            let mut first = true;
+            loop {
+                let mut part = Vec::new();
+                let read = from.take(PART_BYTES).read_to_end(&mut part);
+                let read = read.map_err(|error| Fault::Read(name.to_owned(), error))?;
+                // An empty object is one empty part.
+                if read == 0 && !first {
+                    break;
+                }
+                first = false;
+                wait(upload.put_part(Bytes::from(part).into())).map_err(fault)?;
+            }
+            wait(upload.complete()).map(drop).map_err(fault)
+        };
+        let put = parts();
+        if put.is_err() {
+            // What is left behind otherwise costs room, and is nobody's object.
+            let _aborted = wait(upload.abort());
+        }
+        put
+    }
+
+    /// Reads a part of an object; shorter where the object ends in it.
+    /// # Errors
+    /// [`Fault::Store`], also where there is none.
+    pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, Fault> {
+        let read = self.0.get_range(&path(name)?, range).await;
+        read.map_err(|error| Fault::Store(name.to_owned(), error))
+    }
+
+    /// How many bytes an object has.
+    /// # Errors
+    /// [`Fault::Store`], also where there is none.
+    pub async fn bytes(&self, name: &str) -> Result<u64, Fault> {
+        let found = self.0.head(&path(name)?).await;
+        let found = found.map_err(|error| Fault::Store(name.to_owned(), error))?;
+        Ok(found.size)
     }
 
     /// Removes an object; one that is not there is no fault. Only for names that nobody was promised.

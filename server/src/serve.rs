@@ -26,7 +26,7 @@ use verifier::trail::key::{KeyName, VerifierKey};
 use crate::cause::{Whole, faults_from};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::dataset;
+use crate::dataset::{self, Blobs, Spools, upkeep};
 use crate::faults::Faults;
 use crate::http::{self, Caller, Followed, Replies, Shared};
 use crate::keys::{self, Keys, SigningKey, Token};
@@ -62,8 +62,10 @@ pub enum Fault {
     Origin(Flaw),
     /// The database.
     Store(StoreFault),
-    /// The trail's folder.
+    /// The trail's folder, or that of datasets.
     Objects(objects::Fault),
+    /// Where uploads come in.
+    Dataset(dataset::Fault),
     /// The publisher.
     Publisher(publisher::Fault),
     /// The sequencer.
@@ -83,6 +85,7 @@ impl fmt::Display for Fault {
             Self::Origin(flaw) => write!(f, "the setting `origin`: {flaw}"),
             Self::Store(fault) => fault.fmt(f),
             Self::Objects(fault) => fault.fmt(f),
+            Self::Dataset(fault) => fault.fmt(f),
             Self::Publisher(fault) => fault.fmt(f),
             Self::Sequencer(fault) => fault.fmt(f),
             Self::Listen(address, _) => write!(f, "cannot listen on {address}"),
@@ -98,6 +101,7 @@ impl std::error::Error for Fault {
             Self::Keys(fault) => fault.source(),
             Self::Store(fault) => fault.source(),
             Self::Objects(fault) => fault.source(),
+            Self::Dataset(fault) => fault.source(),
             Self::Publisher(fault) => fault.source(),
             Self::Sequencer(fault) => fault.source(),
             Self::OwnKey(_) | Self::Origin(_) | Self::Thread(_) => None,
@@ -107,7 +111,7 @@ impl std::error::Error for Fault {
 
 faults_from! {
     keys::Fault => Keys, KeyFault => OwnKey, Flaw => Origin, StoreFault => Store,
-    objects::Fault => Objects, publisher::Fault => Publisher, sequencer::Fault => Sequencer,
+    objects::Fault => Objects, dataset::Fault => Dataset, publisher::Fault => Publisher, sequencer::Fault => Sequencer,
 }
 
 /// A server that runs.
@@ -179,12 +183,16 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     let (tell, told) = mpsc::channel();
     let (stop, stopped) = watch::channel(false);
     let refusals = prepared.replies.refusals.clone();
+    let (spool, keys) = (config.data.join("uploads"), prepared.keys);
     let data = dataset::Parts {
+        spools: Spools::open(&spool)?,
+        blobs: Blobs::open(&config.blobs, &keys, config.seal_blobs, clock.clone())?,
+        completed: watch::Sender::default(),
         store: Arc::clone(&prepared.store),
         desk: prepared.desk.clone(),
-        keys: prepared.keys,
+        keys,
         clock: clock.clone(),
-        spool: config.data.join("uploads"),
+        spool,
     };
     let followed = Followed {
         replies: prepared.replies,
@@ -375,6 +383,11 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         (shared.config.timers_every, seal_every),
         stopped.clone(),
     );
+    let upkeep = upkeep::run(
+        shared.data.clone(),
+        (shared.config.timers_every, shared.config.rehash_every),
+        stopped.clone(),
+    );
     let (stop_following, stopped_following) = watch::channel(false);
     let (server, handle) = match listen(shared) {
         Ok((server, handle, address)) => {
@@ -389,6 +402,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     };
     let mut server = actix_web::rt::spawn(server);
     let timers = actix_web::rt::spawn(timers);
+    let upkeep = actix_web::rt::spawn(upkeep);
     let mut publisher = actix_web::rt::spawn(publisher.run(every, stopped_following.clone()));
     let mut projector = actix_web::rt::spawn(projector.run(desk.committed(), stopped_following));
     let mut sequencer = actix_web::rt::task::spawn_blocking(move || ended(sequencer));
@@ -410,6 +424,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
     drain(&handle, &mut under_way).await;
     timers.abort();
+    upkeep.abort();
     timers::seal_at_stop(&desk, (seal_every, GRACE)).await;
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;

@@ -182,7 +182,7 @@ impl<R: Read + Seek> Reader<R> {
 
     /// Bytes as they are read.
     #[must_use]
-    pub const fn bytes(&self) -> u64 {
+    pub const fn plain_bytes(&self) -> u64 {
         self.bytes
     }
 

@@ -18,7 +18,7 @@ fn opened(sealed: &[u8], identity: &Identity) -> Result<Vec<u8>, Fault> {
     let mut plain = Vec::new();
     let mut reader = Reader::open(Cursor::new(sealed), identity)?;
     reader.read_to_end(&mut plain)?;
-    assert_eq!(plain.len() as u64, reader.bytes());
+    assert_eq!(plain.len() as u64, reader.plain_bytes());
     Ok(plain)
 }
 

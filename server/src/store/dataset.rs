@@ -1,6 +1,8 @@
 //! Rows about datasets that are not in the trail: drafts, uploads, blobs, reports, served ranges, search
 //! (`migrations/…_datasets`).
 
+pub mod blob;
 pub mod listing;
 pub mod sale;
 pub mod search;
+pub mod upload;

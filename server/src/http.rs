@@ -361,6 +361,7 @@ const CORE: &[Route] = &[
     asks("/v1/offers/withdraw", Kind::WithdrawOffer, "Withdraw an offer"),
     asks("/v1/datasets", Kind::PublishDataset, "Publish a version of a dataset"),
     asks("/v1/datasets/assess", Kind::AssessDataset, "Assess a version of a dataset"),
+    asks("/v1/datasets/price", Kind::PriceDataset, "Set another price of a version"),
     asks("/v1/datasets/withdraw", Kind::WithdrawDataset, "Withdraw a listing"),
     asks("/v1/datasets/recall", Kind::RecallDataset, "Recall a version"),
     reads("/v1/exchange", Sees::Public, exchange::show, "The exchange and its trail"),

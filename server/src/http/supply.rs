@@ -34,13 +34,15 @@ pub(super) fn datasets(asking: &Asking<'_>) -> Result<Map<String, Value>, Proble
             let version = asking.book.versions.get(manifest)?;
             Some(json!({
                 "manifest": manifest, "version": version.name, "bytes": version.bytes,
-                "price_fen": version.price_fen, "licence": version.licence,
+                "price_fen": version.price_fen, "prices": version.prices,
+                "licence": version.licence, "card": version.card,
                 "assessed": version.assessed, "recalled_at": version.recalled, "seq": version.seq,
             }))
         };
         let versions: Vec<Value> = dataset.versions.iter().filter_map(version).collect();
         let item = json!({
             "dataset": id, "vendor": dataset.vendor, "withdrawn": dataset.withdrawn.is_some(),
+            "withdrawn_at": dataset.withdrawn,
             "versions": versions,
         });
         (id, item)

@@ -48,7 +48,7 @@ pub const fn roles(kind: Kind) -> &'static [Role] {
         K::GiveAcceptance => &[Exchange, Buyer],
         K::DeemAcceptance => &[Exchange],
         K::RecordEvidence => &[Office, Buyer, Provider, Vendor],
-        K::PublishDataset | K::WithdrawDataset => &[Vendor],
+        K::PublishDataset | K::PriceDataset | K::WithdrawDataset => &[Vendor],
         K::AssessDataset => &[Exchange, Office],
         K::RecallDataset => &[Exchange, Office, Vendor],
     }

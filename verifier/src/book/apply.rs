@@ -63,6 +63,7 @@ fn state(book: &mut Book, entry: &Entry) -> Result<(), Inconsistency> {
         Command::PublishOffer(asked) => supply::publish_offer(book, entry, asked)?,
         Command::WithdrawOffer(asked) => supply::withdraw_offer(book, asked),
         Command::PublishDataset(asked) => supply::publish_dataset(book, entry, asked)?,
+        Command::PriceDataset(asked) => supply::price_dataset(book, entry, asked),
         Command::AssessDataset(asked) => supply::assess_dataset(book, entry, asked),
         Command::WithdrawDataset(asked) => supply::withdraw_dataset(book, entry, asked),
         Command::RecallDataset(asked) => supply::recall_dataset(book, entry, asked),

@@ -205,6 +205,7 @@ commands! {
     PublishOffer(PublishOffer) = "offer.published",
     WithdrawOffer(WithdrawOffer) = "offer.withdrawn",
     PublishDataset(PublishDataset) = "dataset.published",
+    PriceDataset(PriceDataset) = "dataset.priced",
     AssessDataset(AssessDataset) = "dataset.assessed",
     WithdrawDataset(WithdrawDataset) = "dataset.withdrawn",
     RecallDataset(RecallDataset) = "dataset.recalled",

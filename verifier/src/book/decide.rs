@@ -134,6 +134,7 @@ pub fn decide(book: &Book, request: &Request, env: &Env) -> Result<Entry, Refusa
         Command::PublishOffer(asked) => supply::publish_offer(&case, asked),
         Command::WithdrawOffer(asked) => supply::withdraw_offer(&case, asked),
         Command::PublishDataset(asked) => dataset::publish(&case, asked),
+        Command::PriceDataset(asked) => dataset::price(&case, asked),
         Command::AssessDataset(asked) => dataset::assess(&case, asked),
         Command::WithdrawDataset(asked) => dataset::withdraw(&case, asked),
         Command::RecallDataset(asked) => dataset::recall(&case, asked),

@@ -212,6 +212,11 @@ fn others() -> Vec<(Kind, Kind, Value)> {
             json!({"dataset": found(Kind::PublishDataset, "dataset")}),
         ),
         (
+            Kind::PriceDataset,
+            Kind::PublishDataset,
+            json!({"manifest": manifest, "price_fen": 7}),
+        ),
+        (
             Kind::RecallDataset,
             enact,
             json!({"manifest": manifest, "notice": digest}),

@@ -2,8 +2,8 @@
 
 use crate::book::apply::written;
 use crate::book::command::{
-    AssessDataset, PublishDataset, PublishOffer, RecallDataset, RegisterSite, ShareCapacity,
-    UpdateSite, WithdrawDataset, WithdrawOffer,
+    AssessDataset, PriceDataset, PublishDataset, PublishOffer, RecallDataset, RegisterSite,
+    ShareCapacity, UpdateSite, WithdrawDataset, WithdrawOffer,
 };
 use crate::book::entry::Entry;
 use crate::book::state::by_hash::ByHash;
@@ -93,7 +93,9 @@ pub(super) fn publish_dataset(
         name: asked.version.clone(),
         bytes: asked.bytes,
         price_fen: asked.price_fen,
+        prices: vec![(entry.at, asked.price_fen)],
         licence: asked.licence,
+        card: asked.card,
         seq: entry.seq,
         assessed: None,
         recalled: None,
@@ -106,6 +108,14 @@ pub(super) fn publish_dataset(
     });
     listing.versions.push(asked.manifest);
     Ok(())
+}
+
+/// Orders hold the price at which they were placed.
+pub(super) fn price_dataset(book: &mut Book, entry: &Entry, asked: &PriceDataset) {
+    if let Some(version) = book.versions.get_mut(&asked.manifest) {
+        version.price_fen = asked.price_fen;
+        version.prices.push((entry.at, asked.price_fen));
+    }
 }
 
 /// The verdict is also the fact that eligibility reads.

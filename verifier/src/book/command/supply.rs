@@ -70,6 +70,16 @@ payload! {
         price_fen: Fen,
         /// The digest of the licence text.
         licence: DocumentDigest,
+        /// The digest of the card: what the vendor says of the version.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        card: Option<DocumentDigest>,
+    }
+    /// Sets another price of a version; orders placed before keep theirs.
+    PriceDataset {
+        /// Which version.
+        manifest: DocumentDigest,
+        /// The price of one licence from now on.
+        price_fen: Fen,
     }
     /// An assessor's verdict on a version.
     AssessDataset {

@@ -1,7 +1,9 @@
 //! Datasets: immutable versions named by their manifest, assessed, withdrawn, recalled (DESIGN §9).
 
 use crate::book::Book;
-use crate::book::command::{AssessDataset, PublishDataset, RecallDataset, Role, WithdrawDataset};
+use crate::book::command::{
+    AssessDataset, PriceDataset, PublishDataset, RecallDataset, Role, WithdrawDataset,
+};
 use crate::book::decide::supply::check_price;
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
@@ -36,6 +38,15 @@ pub(super) fn publish(case: &Case<'_>, asked: &PublishDataset) -> Result<Decisio
         dataset: Some(dataset),
         ..Found::default()
     }))
+}
+
+/// Sets another price of one's own version that is for sale.
+pub(super) fn price(case: &Case<'_>, asked: &PriceDataset) -> Result<Decision, Refusal> {
+    check_price(asked.price_fen)?;
+    let version = case.book.version(asked.manifest)?;
+    case.is_own(case.book.dataset(version.dataset)?.vendor)?;
+    case.book.version_for_sale(asked.manifest)?;
+    Ok(Decision::common(Found::default()))
 }
 
 /// Records an assessor's verdict; of two, the later speaks.

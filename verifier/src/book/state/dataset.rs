@@ -24,10 +24,14 @@ pub struct Version {
     pub name: String,
     /// The bytes of all files.
     pub bytes: u64,
-    /// The price of one licence.
+    /// The price of one licence now.
     pub price_fen: Fen,
+    /// Since when which price, oldest first; the last one is `price_fen`.
+    pub prices: Vec<(Timestamp, Fen)>,
     /// The digest of the licence text.
     pub licence: DocumentDigest,
+    /// The digest of the card, where it was published with one.
+    pub card: Option<DocumentDigest>,
     /// The entry that published it.
     pub seq: u64,
     /// What an assessor said last, if one did.
@@ -38,5 +42,5 @@ pub struct Version {
 
 packed! {
     Dataset { vendor, versions, withdrawn }
-    Version { dataset, name, bytes, price_fen, licence, seq, assessed, recalled }
+    Version { dataset, name, bytes, price_fen, prices, licence, card, seq, assessed, recalled }
 }

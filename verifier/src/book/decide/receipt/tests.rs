@@ -229,6 +229,7 @@ impl World {
             bytes: 1 << 30,
             price_fen: Fen::new(50_000_000).unwrap(),
             licence: DocumentDigest::of(b"licence"),
+            card: None,
         });
         let entry = self.ask(self.vendor, publish).unwrap();
         self.dataset = entry.found.dataset.unwrap();

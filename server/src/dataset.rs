@@ -6,6 +6,7 @@ pub mod blob;
 pub mod card;
 pub mod check;
 pub mod find;
+pub mod near;
 pub mod sale;
 pub mod spool;
 pub mod tus;

@@ -3,6 +3,7 @@
 
 pub mod blob;
 pub mod listing;
+pub mod check;
 pub mod sale;
 pub mod search;
 pub mod upload;

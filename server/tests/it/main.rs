@@ -11,6 +11,7 @@ mod access;
 mod api;
 mod architecture;
 mod bucket;
+mod checks;
 mod compromise;
 mod continued;
 mod crash;

@@ -90,7 +90,15 @@ pub(super) fn read(
 }
 
 fn next<R: Read>(reader: &mut csv::Reader<R>, record: &mut ByteRecord) -> io::Result<bool> {
-    reader.read_byte_record(record).map_err(io::Error::from)
+    reader.read_byte_record(record).map_err(fault)
+}
+
+/// The reader's own fault, not one around it: what stopped it is looked for there.
+fn fault(fault: csv::Error) -> io::Error {
+    match fault.into_kind() {
+        csv::ErrorKind::Io(fault) => fault,
+        other => io::Error::other(format!("{other:?}")),
+    }
 }
 
 fn header(tally: &mut Tally, record: &ByteRecord) {
@@ -103,7 +111,7 @@ fn header(tally: &mut Tally, record: &ByteRecord) {
             );
             tally.report.flaw(flaw.at(0, Some((at + 1).to_string())));
         }
-        if name.trim().is_empty() || Cell::of_text(&name).text().len() < name.trim().len() {
+        if name.trim().is_empty() {
             let flaw = Flaw::note("header", "the column has no name");
             tally.report.flaw(flaw.at(0, Some((at + 1).to_string())));
         }
@@ -141,7 +149,7 @@ fn row(tally: &mut Tally, record: &ByteRecord, identity: &mut Vec<u8>) {
 pub(super) fn rows<'a>(from: impl Read + 'a, delimiter: char, names: Vec<String>) -> Rows<'a> {
     let records = reader(from, delimiter).into_byte_records();
     Box::new(records.map(move |record| {
-        let record = record.map_err(io::Error::from)?;
+        let record = record.map_err(fault)?;
         let cell = |(name, field): (&String, &[u8])| {
             (name.clone(), String::from_utf8_lossy(field).into_owned())
         };

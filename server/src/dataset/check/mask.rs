@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use super::personal::{Kind, run, scan};
 
+/// The longest cell shown, in bytes.
+const SHOWN_MAX: usize = 2_048;
 /// Digits in a row that are masked in any case: what no detector knows may still be somebody's number.
 const DIGITS_MAX: usize = 6;
 /// Letters in a row, capital and small and digits, that are masked as a key: a line of a PEM body is 64.
@@ -12,10 +14,15 @@ const LETTERS_MAX: usize = 40;
 /// The text as previews and samples show it: what the detectors find, any six digits in a row and what looks like a key are masked.
 #[must_use]
 pub fn mask(text: &str) -> String {
+    // An identifier that the cut goes through is masked before it.
+    let text = text
+        .get(..text.floor_char_boundary(2 * SHOWN_MAX))
+        .unwrap_or(text);
     let mut spans = Vec::new();
     scan(text.as_bytes(), |kind, span| {
         spans.push((span, shown(kind)))
     });
+    let found: Vec<Range<usize>> = spans.iter().map(|(span, _)| span.clone()).collect();
     let mut at = 0;
     let bytes = text.as_bytes();
     while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -26,11 +33,18 @@ pub fn mask(text: &str) -> String {
         if letters >= LETTERS_MAX && looks_random(word) {
             spans.push((at..at + letters, (0, 0)));
         } else {
-            spans.extend(long_numbers(word, at).map(|span| (span, (0, 0))));
+            let numbers = long_numbers(word, at)
+                .filter(|number| !found.iter().any(|span| span.contains(&number.start)));
+            spans.extend(numbers.map(|span| (span, (0, 0))));
         }
         at += letters.max(1);
     }
-    covered(text, spans)
+    let mut shown = covered(text, spans);
+    if shown.len() > SHOWN_MAX {
+        shown.truncate(shown.floor_char_boundary(SHOWN_MAX));
+        shown.push('…');
+    }
+    shown
 }
 
 /// The text with what the detectors find masked, and nothing else: for names of columns.

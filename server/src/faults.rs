@@ -108,6 +108,20 @@ impl Faults {
         self.point(effect)?;
         Ok(done)
     }
+
+    /// As [`Faults::around`], with work that waits.
+    /// # Errors
+    /// As [`Faults::around`].
+    pub async fn around_later<T, E: From<Crash>>(
+        &self,
+        effect: &'static str,
+        work: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.point(effect)?;
+        let done = work.await?;
+        self.point(effect)?;
+        Ok(done)
+    }
 }
 
 #[cfg(test)]

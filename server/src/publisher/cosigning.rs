@@ -109,8 +109,8 @@ impl Publisher {
         };
         let had = had.min(count);
         for path in parts::parts_between(had, count) {
-            let bytes = part_bytes(db, path)?;
-            self.put(&path.to_string(), bytes)?;
+            let part = (path.to_string(), part_bytes(db, path)?);
+            self.put_all(vec![part])?;
         }
         // DURABLE: the parts are there. A crash before it: they are put again, the same bytes.
         let text = Bytes::from(parts::encode_count(count));

@@ -37,4 +37,5 @@ mod sequencer;
 mod snapshot;
 mod timers;
 mod trail;
+mod uploads;
 mod witness;

@@ -257,6 +257,10 @@ impl Asked {
     /// Fills in the defaults and checks the ranges.
     /// # Errors
     /// [`ConfigFault::Database`], [`ConfigFault::Range`].
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one line a setting: a new setting is seen here"
+    )]
     pub fn settle(self) -> Result<Config, ConfigFault> {
         let data = self.data.unwrap_or_else(|| PathBuf::from("quan-data"));
         let database = match &self.database {

@@ -57,7 +57,10 @@ fn judge(book: &Book, uploaded: &[(DocumentDigest, bool)]) -> Result<(), Refusal
                 let sentence = "bytes of this version are damaged where they lie; nothing is charged for it until the vendor has uploaded them again";
                 return refused(sentence.to_owned());
             }
-            other => {
+            other @ (State::Submitted
+            | State::Assessed(_)
+            | State::Withdrawn(_)
+            | State::Recalled(_)) => {
                 let word = other.as_str();
                 return refused(format!(
                     "this version is {word}; only what is listed is sold, see GET /v1/search"

@@ -172,7 +172,9 @@ impl From<dataset::Fault> for Problem {
                 Self::Busy("there is no room for this right now; come back later")
             }
             dataset::Fault::Store(fault) => access::store_fault(fault),
-            other => Self::Internal(Whole(&other).to_string()),
+            other @ (dataset::Fault::Objects(_)
+            | dataset::Fault::File(..)
+            | dataset::Fault::Clock(_)) => Self::Internal(Whole(&other).to_string()),
         }
     }
 }

@@ -2,8 +2,8 @@
 //! (`migrations/…_datasets`).
 
 pub mod blob;
-pub mod listing;
 pub mod check;
+pub mod listing;
 pub mod sale;
 pub mod search;
 pub mod upload;

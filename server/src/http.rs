@@ -14,6 +14,7 @@ mod fund;
 mod health;
 mod keyring;
 mod list;
+mod listing;
 mod me;
 mod openapi;
 mod order;
@@ -269,7 +270,7 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
 }
 
 /// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
-const TABLES: &[&[Route]] = &[CORE, find::ROUTES, upload::ROUTES];
+const TABLES: &[&[Route]] = &[CORE, listing::ROUTES, find::ROUTES, upload::ROUTES];
 
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
 pub const ROUTES: &[Route] = &joined::<{ count(TABLES) }>(TABLES);

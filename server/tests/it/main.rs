@@ -21,6 +21,7 @@ mod fetched;
 mod floors;
 mod fuzz;
 mod kill;
+mod listings;
 mod log;
 mod lost;
 mod own;

@@ -353,3 +353,25 @@ pub fn samples(
     }
     Ok(query.load(db)?)
 }
+
+/// The content and length of a complete upload of a party.
+/// # Errors
+/// [`StoreFault`]
+pub fn complete_upload(
+    db: &mut Db,
+    id: &str,
+    party: &str,
+) -> Result<Option<([u8; 32], u64)>, StoreFault> {
+    use crate::store::schema::own_uploads;
+    let of = own_uploads::table
+        .find(id)
+        .filter(own_uploads::party.eq(party));
+    let done = of.filter(own_uploads::state.eq("complete"));
+    let columns = (own_uploads::sha256, own_uploads::length);
+    let row: Option<(Option<Vec<u8>>, i64)> = done.select(columns).first(db).optional()?;
+    let Some((Some(sha256), length)) = row else {
+        return Ok(None);
+    };
+    let sha256 = hash(sha256, "own_uploads.sha256")?;
+    Ok(Some((sha256, unsigned(length, "own_uploads.length")?)))
+}

@@ -1,0 +1,270 @@
+//! What went out of which version for which order, and the receipts about it.
+
+use diesel::prelude::*;
+use verifier::id::{DocumentDigest, OrderId};
+use verifier::receipt::Nonce;
+use verifier::time::Timestamp;
+
+use crate::store::schema::{own_deliveries, own_documents, own_files, own_listings, own_ranges, own_versions};
+use crate::store::{Db, StoreFault, hash, on_backend, signed, unsigned};
+
+/// A file of a version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path in the version.
+    pub path: String,
+    /// SHA-256 of its content.
+    pub sha256: [u8; 32],
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A version that was uploaded here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// What names it.
+    pub manifest: DocumentDigest,
+    /// Its SemVer.
+    pub version: String,
+    /// The card it was published with.
+    pub card: String,
+}
+
+/// Bytes `first` … `last` of a file that went out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Went {
+    /// For which order.
+    pub order: OrderId,
+    /// Of which version.
+    pub manifest: DocumentDigest,
+    /// Of which file.
+    pub path: String,
+    /// The first byte.
+    pub first: u64,
+    /// The last one, too.
+    pub last: u64,
+    /// When the last of them went.
+    pub at: Timestamp,
+}
+
+/// What is kept of the delivery of an ordered version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Picks what the buyer must show; drawn once.
+    pub nonce: Nonce,
+    /// The text of the ranges when all had gone out.
+    pub ranges: String,
+    /// The receipt, once the trail has it.
+    pub jws: Option<String>,
+}
+
+/// The versions of a listing, newest first; none also where there is no such listing.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn versions(db: &mut Db, handle: &str, name: &str) -> Result<Vec<Uploaded>, StoreFault> {
+    let listing: Option<String> = own_listings::table
+        .filter(own_listings::handle.eq(handle).and(own_listings::name.eq(name)))
+        .select(own_listings::id)
+        .first(db)
+        .optional()?;
+    let Some(listing) = listing else {
+        return Ok(Vec::new());
+    };
+    let rows: Vec<(String, String, String)> = own_versions::table
+        .filter(own_versions::listing.eq(listing))
+        .order(own_versions::seq.desc())
+        .select((own_versions::manifest, own_versions::version, own_versions::card))
+        .load(db)?;
+    rows.into_iter().map(uploaded).collect()
+}
+
+/// A version, if it was uploaded here.
+/// # Errors
+/// As [`versions`].
+pub fn version(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Uploaded>, StoreFault> {
+    let row: Option<(String, String, String)> = own_versions::table
+        .find(manifest.to_string())
+        .select((own_versions::manifest, own_versions::version, own_versions::card))
+        .first(db)
+        .optional()?;
+    row.map(uploaded).transpose()
+}
+
+fn uploaded((manifest, version, card): (String, String, String)) -> Result<Uploaded, StoreFault> {
+    let manifest = DocumentDigest::parse(&manifest)
+        .map_err(|_| StoreFault::Inconsistent(format!("own_versions.manifest is {manifest}")))?;
+    Ok(Uploaded {
+        manifest,
+        version,
+        card,
+    })
+}
+
+/// The files of a version by path.
+/// # Errors
+/// As [`versions`].
+pub fn files(db: &mut Db, manifest: DocumentDigest) -> Result<Vec<File>, StoreFault> {
+    let rows: Vec<(String, Vec<u8>, i64)> = own_files::table
+        .filter(own_files::parent.eq(manifest.to_string()))
+        .select((own_files::path, own_files::sha256, own_files::bytes))
+        .load(db)?;
+    let mut files: Vec<File> = rows.into_iter().map(file_of).collect::<Result<_, _>>()?;
+    // Not the database's order: a collation is not the order of bytes.
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+/// One file of a version.
+/// # Errors
+/// As [`versions`].
+pub fn file(db: &mut Db, manifest: DocumentDigest, path: &str) -> Result<Option<File>, StoreFault> {
+    let row: Option<(String, Vec<u8>, i64)> = own_files::table
+        .find((manifest.to_string(), path))
+        .select((own_files::path, own_files::sha256, own_files::bytes))
+        .first(db)
+        .optional()?;
+    row.map(file_of).transpose()
+}
+
+fn file_of((path, sha256, bytes): (String, Vec<u8>, i64)) -> Result<File, StoreFault> {
+    Ok(File {
+        path,
+        sha256: hash(sha256, "own_files.sha256")?,
+        bytes: unsigned(bytes, "own_files.bytes")?,
+    })
+}
+
+/// Keeps bytes that went out, joined with what they touch: eight ranges of a file become one row. Two servers at once may leave
+/// two rows that overlap; nothing is lost by it.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn served(db: &mut Db, went: &Went) -> Result<(), StoreFault> {
+    db.transaction(|db| {
+        let (order, manifest) = (went.order.to_string(), went.manifest.to_string());
+        let of_file = own_ranges::order_id
+            .eq(order.clone())
+            .and(own_ranges::manifest.eq(manifest.clone()))
+            .and(own_ranges::path.eq(went.path.clone()));
+        let rows: Vec<(i64, i64, i64)> = own_ranges::table
+            .filter(of_file)
+            .select((own_ranges::n, own_ranges::first, own_ranges::last))
+            .order(own_ranges::first)
+            .load(db)?;
+        let (mut first, mut last) = (signed(went.first, "first")?, signed(went.last, "last")?);
+        let mut joined = Vec::new();
+        for (n, from, to) in rows {
+            if from <= last.saturating_add(1) && first <= to.saturating_add(1) {
+                (first, last) = (first.min(from), last.max(to));
+                joined.push(n);
+            }
+        }
+        for n in joined {
+            diesel::delete(own_ranges::table.find(n)).execute(db)?;
+        }
+        diesel::insert_into(own_ranges::table)
+            .values((
+                own_ranges::order_id.eq(order),
+                own_ranges::manifest.eq(manifest),
+                own_ranges::path.eq(&went.path),
+                own_ranges::first.eq(first),
+                own_ranges::last.eq(last),
+                own_ranges::at.eq(went.at.unix()),
+            ))
+            .execute(db)?;
+        Ok(())
+    })
+}
+
+/// What went out of a version for an order: path, first and last byte.
+/// # Errors
+/// As [`served`].
+pub fn ranges(
+    db: &mut Db,
+    order: OrderId,
+    manifest: DocumentDigest,
+) -> Result<Vec<(String, u64, u64)>, StoreFault> {
+    let rows: Vec<(String, i64, i64)> = own_ranges::table
+        .filter(own_ranges::order_id.eq(order.to_string()))
+        .filter(own_ranges::manifest.eq(manifest.to_string()))
+        .select((own_ranges::path, own_ranges::first, own_ranges::last))
+        .load(db)?;
+    rows.into_iter()
+        .map(|(path, first, last)| {
+            let first = unsigned(first, "own_ranges.first")?;
+            Ok((path, first, unsigned(last, "own_ranges.last")?))
+        })
+        .collect()
+}
+
+/// What is kept of a delivery.
+/// # Errors
+/// As [`served`].
+pub fn delivery(
+    db: &mut Db,
+    order: OrderId,
+    manifest: DocumentDigest,
+) -> Result<Option<Delivery>, StoreFault> {
+    let row: Option<(Vec<u8>, String, Option<String>)> = own_deliveries::table
+        .find((order.to_string(), manifest.to_string()))
+        .select((own_deliveries::nonce, own_deliveries::ranges, own_deliveries::jws))
+        .first(db)
+        .optional()?;
+    row.map(|(nonce, ranges, jws)| {
+        let nonce = nonce.try_into().map_err(|_| {
+            StoreFault::Inconsistent("own_deliveries.nonce has not 16 bytes".to_owned())
+        })?;
+        Ok(Delivery {
+            nonce: Nonce::new(nonce),
+            ranges,
+            jws,
+        })
+    })
+    .transpose()
+}
+
+/// Begins a delivery whose bytes have all gone out, and returns what holds: the first writer's nonce. The text of the ranges is
+/// kept as a document, too.
+/// # Errors
+/// As [`served`].
+pub fn begin(
+    db: &mut Db,
+    (order, manifest): (OrderId, DocumentDigest),
+    nonce: Nonce,
+    ranges: &str,
+) -> Result<Delivery, StoreFault> {
+    db.transaction(|db| {
+        let row = (
+            own_deliveries::order_id.eq(order.to_string()),
+            own_deliveries::manifest.eq(manifest.to_string()),
+            own_deliveries::nonce.eq(&nonce.bytes()[..]),
+            own_deliveries::ranges.eq(ranges),
+            own_deliveries::jws.eq(None::<String>),
+        );
+        on_backend!(db, conn => diesel::insert_into(own_deliveries::table)
+            .values(row).on_conflict_do_nothing().execute(conn))?;
+        let document = (
+            own_documents::digest.eq(DocumentDigest::of(ranges.as_bytes()).to_string()),
+            own_documents::kind.eq("ranges"),
+            own_documents::party.eq(None::<String>),
+            own_documents::body.eq(ranges.as_bytes()),
+        );
+        on_backend!(db, conn => diesel::insert_into(own_documents::table)
+            .values(document).on_conflict_do_nothing().execute(conn))?;
+        let held = delivery(db, order, manifest)?;
+        held.ok_or_else(|| StoreFault::Inconsistent("a delivery that was just begun is gone".into()))
+    })
+}
+
+/// Keeps the receipt that the trail has.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn signed_by_us(
+    db: &mut Db,
+    (order, manifest): (OrderId, DocumentDigest),
+    jws: &str,
+) -> Result<(), StoreFault> {
+    diesel::update(own_deliveries::table.find((order.to_string(), manifest.to_string())))
+        .set(own_deliveries::jws.eq(jws))
+        .execute(db)?;
+    Ok(())
+}

@@ -6,7 +6,7 @@ use verifier::receipt::Nonce;
 use verifier::time::Timestamp;
 
 use crate::store::schema::{own_deliveries, own_documents, own_files, own_listings, own_ranges, own_versions};
-use crate::store::{Db, StoreFault, hash, on_backend, signed, unsigned};
+use crate::store::{Db, StoreFault, hash, moment, on_backend, signed, unsigned};
 
 /// A file of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct Uploaded {
     pub version: String,
     /// The card it was published with.
     pub card: String,
+}
+
+/// A listing with what was published of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// When its vendor changed it last.
+    pub changed: Timestamp,
+    /// Its versions, newest first.
+    pub versions: Vec<Uploaded>,
 }
 
 /// Bytes `first` … `last` of a file that went out.
@@ -58,29 +67,32 @@ pub struct Delivery {
     pub jws: Option<String>,
 }
 
-/// The versions of a listing, newest first; none also where there is no such listing.
+/// The listing under a name, with its versions, newest first.
 /// # Errors
 /// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
-pub fn versions(db: &mut Db, handle: &str, name: &str) -> Result<Vec<Uploaded>, StoreFault> {
-    let listing: Option<String> = own_listings::table
+pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>, StoreFault> {
+    let listing: Option<(String, i64)> = own_listings::table
         .filter(own_listings::handle.eq(handle).and(own_listings::name.eq(name)))
-        .select(own_listings::id)
+        .select((own_listings::id, own_listings::changed))
         .first(db)
         .optional()?;
-    let Some(listing) = listing else {
-        return Ok(Vec::new());
+    let Some((id, changed)) = listing else {
+        return Ok(None);
     };
     let rows: Vec<(String, String, String)> = own_versions::table
-        .filter(own_versions::listing.eq(listing))
+        .filter(own_versions::listing.eq(id))
         .order(own_versions::seq.desc())
         .select((own_versions::manifest, own_versions::version, own_versions::card))
         .load(db)?;
-    rows.into_iter().map(uploaded).collect()
+    Ok(Some(Listing {
+        changed: moment(changed, "own_listings.changed")?,
+        versions: rows.into_iter().map(uploaded).collect::<Result<_, _>>()?,
+    }))
 }
 
 /// A version, if it was uploaded here.
 /// # Errors
-/// As [`versions`].
+/// As [`listing`].
 pub fn version(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Uploaded>, StoreFault> {
     let row: Option<(String, String, String)> = own_versions::table
         .find(manifest.to_string())
@@ -102,7 +114,7 @@ fn uploaded((manifest, version, card): (String, String, String)) -> Result<Uploa
 
 /// The files of a version by path.
 /// # Errors
-/// As [`versions`].
+/// As [`listing`].
 pub fn files(db: &mut Db, manifest: DocumentDigest) -> Result<Vec<File>, StoreFault> {
     let rows: Vec<(String, Vec<u8>, i64)> = own_files::table
         .filter(own_files::parent.eq(manifest.to_string()))
@@ -116,7 +128,7 @@ pub fn files(db: &mut Db, manifest: DocumentDigest) -> Result<Vec<File>, StoreFa
 
 /// One file of a version.
 /// # Errors
-/// As [`versions`].
+/// As [`listing`].
 pub fn file(db: &mut Db, manifest: DocumentDigest, path: &str) -> Result<Option<File>, StoreFault> {
     let row: Option<(String, Vec<u8>, i64)> = own_files::table
         .find((manifest.to_string(), path))

@@ -1,0 +1,299 @@
+//! Listings as dataset repositories of the Hugging Face hub: what huggingface_hub and datasets ask of it (facts: huggingface_hub 2.4,
+//! datasets 5.2), with an API key of ours as the bearer token.
+//!
+//! What a version is made of is public, once an assessor has passed it; its bytes are not: who has no order hears `GatedRepo`.
+
+mod body;
+
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LINK};
+use actix_web::http::Method;
+use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
+use serde_json::Value;
+use std::sync::Arc;
+use verifier::book::Book;
+use verifier::dataset::{State, state};
+use verifier::id::DocumentDigest;
+use verifier::refusal::{Code, Refusal};
+
+use super::access::{self, Sees};
+use super::download::{self, Wanted, own, parameter};
+use super::problem::Problem;
+use super::read::QUERY_BYTES_MAX;
+use super::{Route, Shared, Verb};
+use crate::dataset::deliver;
+use crate::store::dataset::delivery::{self, File, Listing, Uploaded};
+use body::{Branch, Depth, Repository};
+
+const INFO: &str = "/api/datasets/{handle}/{name}";
+const REVISION: &str = "/api/datasets/{handle}/{name}/revision/{rev}";
+const TREE: &str = "/api/datasets/{handle}/{name}/tree/{rev}";
+const FOLDER: &str = "/api/datasets/{handle}/{name}/tree/{rev}/{path:.*}";
+const RESOLVE: &str = "/datasets/{handle}/{name}/resolve/{rev}/{path:.*}";
+const ERROR: HeaderName = HeaderName::from_static("x-error-code");
+const MESSAGE: HeaderName = HeaderName::from_static("x-error-message");
+const COMMIT: HeaderName = HeaderName::from_static("x-repo-commit");
+
+#[rustfmt::skip]
+pub(super) const ROUTES: &[Route] = &[
+    own(Verb::Get, FOLDER, Sees::Public, |s, r, _| Box::pin(tree(s, r)), "A folder of a version, as the Hugging Face hub lists it"),
+    own(Verb::Get, TREE, Sees::Public, |s, r, _| Box::pin(tree(s, r)), "The files of a version, as the Hugging Face hub lists them"),
+    own(Verb::Get, REVISION, Sees::Public, |s, r, _| Box::pin(info(s, r)), "A version of a listing, as the Hugging Face hub describes it"),
+    own(Verb::Get, INFO, Sees::Public, |s, r, _| Box::pin(info(s, r)), "A listing, as the Hugging Face hub describes it"),
+    own(Verb::Get, RESOLVE, Sees::Party, |s, r, _| Box::pin(resolve(s, r)), "A file of a version that one has bought, by the Hugging Face hub's path"),
+    own(Verb::Head, RESOLVE, Sees::Party, |s, r, _| Box::pin(resolve(s, r)), "Its length and digest, by the Hugging Face hub's path"),
+];
+
+/// What a hub's client tells its user: `X-Error-Code` with the sentence beside it.
+#[derive(Debug, Clone, Copy)]
+enum HubError {
+    NoRepository,
+    NoRevision,
+    NoEntry,
+    Gated,
+}
+
+impl HubError {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::NoRepository => "RepoNotFound",
+            Self::NoRevision => "RevisionNotFound",
+            Self::NoEntry => "EntryNotFound",
+            Self::Gated => "GatedRepo",
+        }
+    }
+
+    /// A problem with the hub's headers.
+    fn with(self, problem: &Problem) -> HttpResponse {
+        let mut response = problem.error_response();
+        let headers = response.headers_mut();
+        headers.insert(ERROR, HeaderValue::from_static(self.as_str()));
+        if let Ok(message) = HeaderValue::from_str(problem.sentence()) {
+            headers.insert(MESSAGE, message);
+        }
+        response
+    }
+
+    fn found(self, sentence: &str) -> HttpResponse {
+        self.with(&Refusal::new(Code::ListingUnknown, sentence).into())
+    }
+}
+
+/// A version under its hub's name.
+struct Found {
+    id: String,
+    listing: Listing,
+    uploaded: Uploaded,
+    files: Vec<File>,
+}
+
+/// Finds the version that a request names, or what a hub's client is told.
+async fn found(
+    shared: &Shared,
+    request: &HttpRequest,
+) -> Result<Result<Found, HttpResponse>, Problem> {
+    let (handle, name) = (parameter(request, "handle"), parameter(request, "name"));
+    let id = format!("{handle}/{name}");
+    let asked = deliver::query(&shared.data, move |db| delivery::listing(db, &handle, &name));
+    let Some(listing) = asked.await? else {
+        let sentence = "there is no such listing; /v1/datasets lists what is sold";
+        return Ok(Err(HubError::NoRepository.found(sentence)));
+    };
+    let shown = shared.desk.read(|book| shown(book, &listing.versions)).await?;
+    if shown.is_empty() {
+        let sentence = "no version of this listing has been assessed yet";
+        return Ok(Err(HubError::NoRepository.found(sentence)));
+    }
+    let revision = match parameter(request, "rev") {
+        rev if rev.is_empty() => "main".to_owned(),
+        rev => rev,
+    };
+    let Some(uploaded) = chosen(&shown, &revision).cloned() else {
+        let sentence = "the listing has no such version; main is its newest";
+        return Ok(Err(HubError::NoRevision.found(sentence)));
+    };
+    let manifest = uploaded.manifest;
+    let files = deliver::query(&shared.data, move |db| delivery::files(db, manifest)).await?;
+    Ok(Ok(Found {
+        id,
+        listing,
+        uploaded,
+        files,
+    }))
+}
+
+/// The versions that passed an assessment: those on sale first, newest first within.
+fn shown(book: &Book, versions: &[Uploaded]) -> Vec<Uploaded> {
+    let passed = |of: &&Uploaded| {
+        let version = book.versions.get(&of.manifest);
+        version.is_some_and(|version| version.assessed == Some(true))
+    };
+    let weight = |of: &Uploaded| match state(book, of.manifest) {
+        Ok(State::Listed) => 0,
+        Ok(State::Withdrawn(_)) => 1,
+        Ok(State::Submitted | State::Assessed(_) | State::Recalled(_)) | Err(_) => 2,
+    };
+    let mut shown: Vec<Uploaded> = versions.iter().filter(passed).cloned().collect();
+    shown.sort_by_key(weight);
+    shown
+}
+
+/// `main`, a SemVer, or the digits of the manifest's digest, 40 or all.
+fn chosen<'a>(shown: &'a [Uploaded], revision: &str) -> Option<&'a Uploaded> {
+    if revision == "main" {
+        return shown.first();
+    }
+    let is_it = |of: &&Uploaded| {
+        of.version == revision
+            || body::commit(of.manifest) == revision
+            || body::digits(of.manifest) == revision
+    };
+    shown.iter().find(is_it)
+}
+
+async fn info(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let found = match found(&shared, &request).await? {
+        Ok(found) => found,
+        Err(response) => return Ok(response),
+    };
+    Ok(HttpResponse::Ok().json(body::info(&Repository {
+        id: &found.id,
+        manifest: found.uploaded.manifest,
+        changed: found.listing.changed,
+        files: &found.files,
+    })))
+}
+
+async fn tree(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let asked = TreeAsked::parse(request.query_string())?;
+    let found = match found(&shared, &request).await? {
+        Ok(found) => found,
+        Err(response) => return Ok(response),
+    };
+    let folder = parameter(&request, "path");
+    let branch = Branch {
+        folder: folder.trim_matches('/'),
+        depth: asked.depth,
+        after: asked.after.as_deref(),
+    };
+    let Some((items, next)) = body::tree(&found.files, &branch) else {
+        let mut response = HubError::NoEntry.found("the version has no such folder");
+        name_commit(&mut response, found.uploaded.manifest);
+        return Ok(response);
+    };
+    let mut response = HttpResponse::Ok();
+    if let Some(next) = next {
+        let recursive = asked.depth == Depth::All;
+        let (base, path) = (download::base(&shared, &request), request.path());
+        let next = download::in_url(&next).replace('/', "%2F");
+        let link = format!("<{base}{}?recursive={recursive}&cursor={next}>; rel=\"next\"", download::in_url(path));
+        response.insert_header((LINK, link));
+    }
+    Ok(response.json(Value::from(items)))
+}
+
+/// The query of a tree.
+struct TreeAsked {
+    depth: Depth,
+    after: Option<String>,
+}
+
+impl TreeAsked {
+    fn parse(query: &str) -> Result<Self, Refusal> {
+        let malformed = || Refusal::new(Code::RequestMalformed, "the query is not name=value&…");
+        if query.len() > QUERY_BYTES_MAX.saturating_mul(4) {
+            return Err(malformed());
+        }
+        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?;
+        let mut asked = Self {
+            depth: Depth::Folder,
+            after: None,
+        };
+        // What a hub's client asks besides (`expand`, `limit`) is not needed to answer it.
+        for (name, value) in pairs.into_inner() {
+            match name.as_str() {
+                "recursive" if value.eq_ignore_ascii_case("true") || value == "1" => {
+                    asked.depth = Depth::All;
+                }
+                "cursor" => asked.after = Some(value),
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// `GET|HEAD /datasets/{handle}/{name}/resolve/{rev}/{path}`
+async fn resolve(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    let caller = match access::caller(&shared, &request).await {
+        Ok(caller) => caller,
+        Err(problem) => return Ok(HubError::Gated.with(&problem)),
+    };
+    let found = match found(&shared, &request).await? {
+        Ok(found) => found,
+        Err(response) => return Ok(without_body(&request, response)),
+    };
+    let (manifest, path) = (found.uploaded.manifest, parameter(&request, "path"));
+    let mut response = if found.files.iter().all(|file| file.path != path) {
+        HubError::NoEntry.found("the version has no such file")
+    } else {
+        match download::order_of(&shared, caller, manifest).await {
+            Ok(order) => {
+                let wanted = Wanted { manifest, path, order };
+                let sent = download::send(&shared, &request, &wanted).await;
+                sent.unwrap_or_else(|problem| problem.error_response())
+            }
+            Err(Problem::Refused(refusal)) => HubError::Gated.with(&refusal.into()),
+            Err(problem) => return Err(problem),
+        }
+    };
+    name_commit(&mut response, manifest);
+    Ok(without_body(&request, response))
+}
+
+fn name_commit(response: &mut HttpResponse, manifest: DocumentDigest) {
+    if let Ok(commit) = HeaderValue::from_str(&body::commit(manifest)) {
+        response.headers_mut().insert(COMMIT, commit);
+    }
+}
+
+/// An error of a HEAD has its headers alone.
+fn without_body(request: &HttpRequest, mut response: HttpResponse) -> HttpResponse {
+    if request.method() == Method::HEAD && !response.status().is_success() {
+        response.headers_mut().remove(CONTENT_LENGTH);
+        return response.set_body(actix_web::body::BoxBody::new(()));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uploaded(version: &str) -> Uploaded {
+        Uploaded {
+            manifest: DocumentDigest::of(version.as_bytes()),
+            version: version.to_owned(),
+            card: "{}".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_revision_is_main_a_version_or_a_commit() {
+        let shown = [uploaded("2.0.0"), uploaded("1.0.0")];
+        let version = |revision: &str| chosen(&shown, revision).map(|of| of.version.as_str());
+        assert_eq!(version("main"), Some("2.0.0"));
+        assert_eq!(version("1.0.0"), Some("1.0.0"));
+        assert_eq!(version(&body::commit(shown[1].manifest)), Some("1.0.0"));
+        assert_eq!(version(&body::digits(shown[1].manifest)), Some("1.0.0"));
+        for none in ["", "1.0", "Main", &body::digits(shown[0].manifest)[..39]] {
+            assert_eq!(version(none), None, "{none}");
+        }
+    }
+
+    #[test]
+    fn a_query_of_a_tree_takes_what_a_hub_s_client_sends() {
+        let asked = TreeAsked::parse("recursive=True&expand=False&cursor=a%2Fb").unwrap();
+        assert_eq!((asked.depth, asked.after.as_deref()), (Depth::All, Some("a/b")));
+        assert_eq!(TreeAsked::parse("recursive=false").unwrap().depth, Depth::Folder);
+    }
+}

@@ -5,7 +5,9 @@
 pub mod blob;
 pub mod card;
 pub mod check;
+pub mod deliver;
 pub mod find;
+pub mod link;
 pub mod near;
 pub mod sale;
 pub mod spool;

@@ -7,11 +7,13 @@ mod access;
 mod case;
 mod catalogue;
 mod command;
+mod download;
 mod entry;
 mod exchange;
 mod find;
 mod fund;
 mod health;
+mod hub;
 mod keyring;
 mod list;
 mod listing;
@@ -270,7 +272,14 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
 }
 
 /// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
-const TABLES: &[&[Route]] = &[CORE, listing::ROUTES, find::ROUTES, upload::ROUTES];
+const TABLES: &[&[Route]] = &[
+    CORE,
+    listing::ROUTES,
+    find::ROUTES,
+    upload::ROUTES,
+    download::ROUTES,
+    hub::ROUTES,
+];
 
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.
 pub const ROUTES: &[Route] = &joined::<{ count(TABLES) }>(TABLES);

@@ -3,6 +3,7 @@
 
 pub mod blob;
 pub mod check;
+pub mod delivery;
 pub mod listing;
 pub mod sale;
 pub mod search;

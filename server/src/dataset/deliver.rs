@@ -116,7 +116,10 @@ impl Account {
             let Ok(now) = parts.clock.now() else {
                 return;
             };
-            let marked = query(&parts, move |db| blob::found(db, &blob, State::Damaged, now)).await;
+            let marked = query(&parts, move |db| {
+                blob::found(db, &blob, State::Damaged, now)
+            })
+            .await;
             if let Err(fault) = marked {
                 tracing::error!(fault = %Whole(&fault), "a damaged content is not marked");
             }
@@ -195,7 +198,12 @@ pub async fn progress(
         };
         let files = delivery::files(db, manifest)?;
         let ranges = delivery::ranges(db, order, manifest)?;
-        Ok(Some((uploaded, files, ranges, delivery::delivery(db, order, manifest)?)))
+        Ok(Some((
+            uploaded,
+            files,
+            ranges,
+            delivery::delivery(db, order, manifest)?,
+        )))
     });
     let Some((uploaded, files, ranges, delivery)) = read.await? else {
         return Ok(None);
@@ -237,7 +245,10 @@ pub async fn settle(
         return Ok(None);
     }
     for _ in 0..TRIES_MAX {
-        let next = parts.desk.read(|book| Next::of(book, order, manifest)).await?;
+        let next = parts
+            .desk
+            .read(|book| Next::of(book, order, manifest))
+            .await?;
         let Some(next) = next else {
             return Ok(None);
         };
@@ -279,7 +290,10 @@ impl Next {
         {
             return None;
         }
-        let (version, chain) = (book.versions.get(&manifest)?, book.chain(id, exchange.party));
+        let (version, chain) = (
+            book.versions.get(&manifest)?,
+            book.chain(id, exchange.party),
+        );
         Some(Self {
             order: id,
             manifest,
@@ -337,7 +351,7 @@ async fn sign(parts: &Parts, progress: &Progress, next: Next) -> Result<Option<C
     match parts.desk.submit_one(request).await {
         Outcome::Accepted(committed) | Outcome::Known(committed) => {
             query(parts, move |db| delivery::signed_by_us(db, of, &compact)).await?;
-            Ok(Some(committed))
+            Ok(Some(*committed))
         }
         Outcome::Refused(refusal) if refusal.code == verifier::refusal::Code::ReceiptChain => {
             Ok(None)
@@ -396,8 +410,14 @@ mod tests {
             path: format!("{n}"),
         };
         let manifest = Manifest::new(vec![file(1, 10), file(2, 0), file(3, 5)]).unwrap();
-        assert_eq!(pieces(&manifest, &(0..15)), [([1; 32], 0..10), ([3; 32], 0..5)]);
-        assert_eq!(pieces(&manifest, &(9..11)), [([1; 32], 9..10), ([3; 32], 0..1)]);
+        assert_eq!(
+            pieces(&manifest, &(0..15)),
+            [([1; 32], 0..10), ([3; 32], 0..5)]
+        );
+        assert_eq!(
+            pieces(&manifest, &(9..11)),
+            [([1; 32], 9..10), ([3; 32], 0..1)]
+        );
         assert_eq!(pieces(&manifest, &(10..12)), [([3; 32], 0..2)]);
         assert!(pieces(&manifest, &(15..15)).is_empty());
     }

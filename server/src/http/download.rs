@@ -6,8 +6,8 @@ mod range;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG, HeaderName,
-    IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_RANGE, CONTENT_TYPE, ETAG,
+    HeaderName, IF_MATCH, IF_NONE_MATCH, IF_RANGE, RANGE,
 };
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, web};
@@ -41,12 +41,48 @@ const FILE_PATH: &str = "/v1/files/{manifest}/{path:.*}";
 const LINK_PATH: &str = "/v1/links/{token}/{path:.*}";
 
 pub(super) const ROUTES: &[Route] = &[
-    own(Verb::Get, FILE_PATH, Sees::Party, |s, r, _| Box::pin(file(s, r)), "A file of a version that one has bought, whole or a range of it"),
-    own(Verb::Head, FILE_PATH, Sees::Party, |s, r, _| Box::pin(file(s, r)), "Its length and digest"),
-    own(Verb::Get, LINK_PATH, Sees::Public, |s, r, _| Box::pin(linked(s, r)), "The same by a signed link, without a key"),
-    own(Verb::Head, LINK_PATH, Sees::Public, |s, r, _| Box::pin(linked(s, r)), "Its length and digest by a signed link"),
-    own(Verb::Post, "/v1/links", Sees::Party, |s, r, p| Box::pin(make_link(s, r, p)), "Make a signed link to a file, for minutes"),
-    own(Verb::Get, "/v1/orders/{id}/deliveries", Sees::Party, |s, r, _| Box::pin(deliveries(s, r)), "What went out for an order, and what the buyer must show to hold"),
+    own(
+        Verb::Get,
+        FILE_PATH,
+        Sees::Party,
+        |s, r, _| Box::pin(file(s, r)),
+        "A file of a version that one has bought, whole or a range of it",
+    ),
+    own(
+        Verb::Head,
+        FILE_PATH,
+        Sees::Party,
+        |s, r, _| Box::pin(file(s, r)),
+        "Its length and digest",
+    ),
+    own(
+        Verb::Get,
+        LINK_PATH,
+        Sees::Public,
+        |s, r, _| Box::pin(linked(s, r)),
+        "The same by a signed link, without a key",
+    ),
+    own(
+        Verb::Head,
+        LINK_PATH,
+        Sees::Public,
+        |s, r, _| Box::pin(linked(s, r)),
+        "Its length and digest by a signed link",
+    ),
+    own(
+        Verb::Post,
+        "/v1/links",
+        Sees::Party,
+        |s, r, p| Box::pin(make_link(s, r, p)),
+        "Make a signed link to a file, for minutes",
+    ),
+    own(
+        Verb::Get,
+        "/v1/orders/{id}/deliveries",
+        Sees::Party,
+        |s, r, _| Box::pin(deliveries(s, r)),
+        "What went out for an order, and what the buyer must show to hold",
+    ),
 ];
 
 /// A route of a handler of its own.
@@ -72,7 +108,16 @@ async fn file(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     let manifest = DocumentDigest::parse(&manifest).map_err(Refusal::from)?;
     let order = order_of(&shared, caller, manifest).await?;
     let path = parameter(&request, "path");
-    send(&shared, &request, &Wanted { manifest, path, order }).await
+    send(
+        &shared,
+        &request,
+        &Wanted {
+            manifest,
+            path,
+            order,
+        },
+    )
+    .await
 }
 
 /// `GET|HEAD /v1/links/{token}/{path}`
@@ -121,7 +166,11 @@ async fn make_link(
         exp: ends.unix(),
     };
     let token = links(&shared).token(&link, &asked.path);
-    let url = format!("{}/v1/links/{token}/{}", base(&shared, &request), in_url(&asked.path));
+    let url = format!(
+        "{}/v1/links/{token}/{}",
+        base(&shared, &request),
+        in_url(&asked.path)
+    );
     Ok(HttpResponse::Created().json(json!({ "url": url, "expires_at": ends })))
 }
 
@@ -218,7 +267,8 @@ async fn stored(
     match blob {
         Some(blob) if blob.state == State::Stored => Ok((file, blob)),
         Some(_) | None => {
-            let sentence = "the file's content does not open and is being restored; nothing is charged for it";
+            let sentence =
+                "the file's content does not open and is being restored; nothing is charged for it";
             Err(Refusal::new(Code::DatasetUnavailable, sentence).into())
         }
     }
@@ -384,7 +434,9 @@ async fn written(
         };
         Some((state, delivered.entry))
     });
-    let (state, entry) = state.await?.map_or((None, None), |(s, entry)| (Some(s), Some(entry)));
+    let (state, entry) = state
+        .await?
+        .map_or((None, None), |(s, entry)| (Some(s), Some(entry)));
     let Some(progress) = progress else {
         let state = state.unwrap_or("outside");
         return Ok(json!({ "manifest": manifest, "state": state, "entry": entry }));
@@ -409,11 +461,15 @@ mod tests {
     fn a_path_in_a_url_comes_back_as_it_was() {
         let path = "数 据/50%25 + a#b?.csv";
         assert_eq!(in_url("a b/数"), "a%20b/%E6%95%B0");
-        let request = TestRequest::with_uri("/").param("path", "50%2525 %2B a").to_http_request();
+        let request = TestRequest::with_uri("/")
+            .param("path", "50%2525 %2B a")
+            .to_http_request();
         assert_eq!(parameter(&request, "path"), "50%25 + a");
         let encoded = in_url(path);
         assert!(encoded.bytes().all(|c| c.is_ascii_graphic()));
-        let request = TestRequest::with_uri("/").param("path", encoded).to_http_request();
+        let request = TestRequest::with_uri("/")
+            .param("path", encoded)
+            .to_http_request();
         assert_eq!(parameter(&request, "path"), path);
     }
 }

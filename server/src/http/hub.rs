@@ -5,8 +5,8 @@
 
 mod body;
 
-use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LINK};
 use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::Value;
 use std::sync::Arc;
@@ -93,12 +93,17 @@ async fn found(
 ) -> Result<Result<Found, HttpResponse>, Problem> {
     let (handle, name) = (parameter(request, "handle"), parameter(request, "name"));
     let id = format!("{handle}/{name}");
-    let asked = deliver::query(&shared.data, move |db| delivery::listing(db, &handle, &name));
+    let asked = deliver::query(&shared.data, move |db| {
+        delivery::listing(db, &handle, &name)
+    });
     let Some(listing) = asked.await? else {
         let sentence = "there is no such listing; /v1/datasets lists what is sold";
         return Ok(Err(HubError::NoRepository.found(sentence)));
     };
-    let shown = shared.desk.read(|book| shown(book, &listing.versions)).await?;
+    let shown = shared
+        .desk
+        .read(|book| shown(book, &listing.versions))
+        .await?;
     if shown.is_empty() {
         let sentence = "no version of this listing has been assessed yet";
         return Ok(Err(HubError::NoRepository.found(sentence)));
@@ -185,7 +190,10 @@ async fn tree(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
         let recursive = asked.depth == Depth::All;
         let (base, path) = (download::base(&shared, &request), request.path());
         let next = download::in_url(&next).replace('/', "%2F");
-        let link = format!("<{base}{}?recursive={recursive}&cursor={next}>; rel=\"next\"", download::in_url(path));
+        let link = format!(
+            "<{base}{}?recursive={recursive}&cursor={next}>; rel=\"next\"",
+            download::in_url(path)
+        );
         response.insert_header((LINK, link));
     }
     Ok(response.json(Value::from(items)))
@@ -203,7 +211,8 @@ impl TreeAsked {
         if query.len() > QUERY_BYTES_MAX.saturating_mul(4) {
             return Err(malformed());
         }
-        let pairs = web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?;
+        let pairs =
+            web::Query::<Vec<(String, String)>>::from_query(query).map_err(|_| malformed())?;
         let mut asked = Self {
             depth: Depth::Folder,
             after: None,
@@ -238,7 +247,11 @@ async fn resolve(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespon
     } else {
         match download::order_of(&shared, caller, manifest).await {
             Ok(order) => {
-                let wanted = Wanted { manifest, path, order };
+                let wanted = Wanted {
+                    manifest,
+                    path,
+                    order,
+                };
                 let sent = download::send(&shared, &request, &wanted).await;
                 sent.unwrap_or_else(|problem| problem.error_response())
             }
@@ -293,7 +306,13 @@ mod tests {
     #[test]
     fn a_query_of_a_tree_takes_what_a_hub_s_client_sends() {
         let asked = TreeAsked::parse("recursive=True&expand=False&cursor=a%2Fb").unwrap();
-        assert_eq!((asked.depth, asked.after.as_deref()), (Depth::All, Some("a/b")));
-        assert_eq!(TreeAsked::parse("recursive=false").unwrap().depth, Depth::Folder);
+        assert_eq!(
+            (asked.depth, asked.after.as_deref()),
+            (Depth::All, Some("a/b"))
+        );
+        assert_eq!(
+            TreeAsked::parse("recursive=false").unwrap().depth,
+            Depth::Folder
+        );
     }
 }

@@ -16,6 +16,7 @@ mod compromise;
 mod continued;
 mod crash;
 mod demo;
+mod downloads;
 mod examples;
 mod fetched;
 mod floors;

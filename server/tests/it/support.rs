@@ -15,7 +15,7 @@ pub(crate) mod story;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use database::{Database, folder};
-pub(crate) use exchange::{Answer, Client, Exchange, Member, checkpoint, text};
+pub(crate) use exchange::{Answer, Client, Exchange, Fetched, Member, checkpoint, text};
 pub(crate) use folder::Trail;
 pub(crate) use load::{Load, SEEN_MIN};
 pub(crate) use market::{Market, ORIGIN, register_key};

@@ -33,17 +33,31 @@ pub(in crate::http) enum Part {
 impl Conditions {
     /// Decides in the order of RFC 9110 §13.2.2. `tag` is the strong entity tag with its quotes, `bytes` the length.
     pub(in crate::http) fn part(&self, tag: &str, bytes: u64) -> Part {
-        if self.if_match.as_deref().is_some_and(|wanted| !names_strongly(wanted, tag)) {
+        if self
+            .if_match
+            .as_deref()
+            .is_some_and(|wanted| !names_strongly(wanted, tag))
+        {
             return Part::OtherContent;
         }
-        if self.if_none_match.as_deref().is_some_and(|known| names_weakly(known, tag)) {
+        if self
+            .if_none_match
+            .as_deref()
+            .is_some_and(|known| names_weakly(known, tag))
+        {
             return Part::NotModified;
         }
         // A date there is never ours: we give none (RFC 9110 §13.1.5).
-        if self.if_range.as_deref().is_some_and(|held| held.trim() != tag) {
+        if self
+            .if_range
+            .as_deref()
+            .is_some_and(|held| held.trim() != tag)
+        {
             return Part::Whole;
         }
-        self.range.as_deref().map_or(Part::Whole, |range| cut(range, bytes))
+        self.range
+            .as_deref()
+            .map_or(Part::Whole, |range| cut(range, bytes))
     }
 }
 
@@ -69,7 +83,9 @@ fn cut(range: &str, bytes: u64) -> Part {
         }
         (Spelled::None, Spelled::Number(0)) => Part::Beyond,
         (Spelled::None, Spelled::Number(_)) if bytes == 0 => Part::Beyond,
-        (Spelled::None, Spelled::Number(length)) => Part::Bytes(bytes.saturating_sub(length)..bytes),
+        (Spelled::None, Spelled::Number(length)) => {
+            Part::Bytes(bytes.saturating_sub(length)..bytes)
+        }
         (Spelled::None, Spelled::None) | (Spelled::Other, _) | (_, Spelled::Other) => Part::Whole,
     }
 }
@@ -94,7 +110,9 @@ fn number(text: &str) -> Spelled {
 }
 
 fn names_strongly(list: &str, tag: &str) -> bool {
-    list.split(',').map(str::trim).any(|one| one == "*" || one == tag)
+    list.split(',')
+        .map(str::trim)
+        .any(|one| one == "*" || one == tag)
 }
 
 fn names_weakly(list: &str, tag: &str) -> bool {
@@ -140,19 +158,37 @@ mod tests {
         assert_eq!(range("Bytes= 9-9 ", 10), Part::Bytes(9..10));
         assert_eq!(range("bytes=-4", 10), Part::Bytes(6..10));
         assert_eq!(range("bytes=-40", 10), Part::Bytes(0..10));
-        for behind in ["bytes=10-", "bytes=10-11", "bytes=-0", "bytes=99999999999999999999999-"] {
+        for behind in [
+            "bytes=10-",
+            "bytes=10-11",
+            "bytes=-0",
+            "bytes=99999999999999999999999-",
+        ] {
             assert_eq!(range(behind, 10), Part::Beyond, "{behind}");
         }
         assert_eq!(range("bytes=0-", 0), Part::Beyond);
         assert_eq!(range("bytes=-1", 0), Part::Beyond);
-        assert_eq!(range("bytes=0-18446744073709551615", 10), Part::Bytes(0..10));
+        assert_eq!(
+            range("bytes=0-18446744073709551615", 10),
+            Part::Bytes(0..10)
+        );
     }
 
     #[test]
     fn what_is_no_single_range_is_answered_whole() {
         for odd in [
-            "", "bytes", "bytes=", "bytes=-", "bytes=5-4", "bytes=a-b", "bytes=+1-2", "bytes=1-2,4-5",
-            "lines=1-2", "bytes=1--2", "bytes=-1-2", "bytes=1.0-2",
+            "",
+            "bytes",
+            "bytes=",
+            "bytes=-",
+            "bytes=5-4",
+            "bytes=a-b",
+            "bytes=+1-2",
+            "bytes=1-2,4-5",
+            "lines=1-2",
+            "bytes=1--2",
+            "bytes=-1-2",
+            "bytes=1.0-2",
         ] {
             assert_eq!(range(odd, 10), Part::Whole, "{odd}");
         }
@@ -183,12 +219,21 @@ mod tests {
         assert_eq!(asked("if-none-match", "\"cd\""), Part::Bytes(0..2));
         assert_eq!(asked("if-range", "\"ab\""), Part::Bytes(0..2));
         assert_eq!(asked("if-range", "W/\"ab\""), Part::Whole);
-        assert_eq!(asked("if-range", "Tue, 24 Nov 2026 00:00:00 GMT"), Part::Whole);
+        assert_eq!(
+            asked("if-range", "Tue, 24 Nov 2026 00:00:00 GMT"),
+            Part::Whole
+        );
     }
 
     #[test]
     fn a_name_in_a_header_is_only_a_name() {
-        assert_eq!(disposition("a/b c\"\r\n.txt"), "attachment; filename*=UTF-8''b%20c%22%0D%0A.txt");
-        assert_eq!(disposition("数.csv"), "attachment; filename*=UTF-8''%E6%95%B0.csv");
+        assert_eq!(
+            disposition("a/b c\"\r\n.txt"),
+            "attachment; filename*=UTF-8''b%20c%22%0D%0A.txt"
+        );
+        assert_eq!(
+            disposition("数.csv"),
+            "attachment; filename*=UTF-8''%E6%95%B0.csv"
+        );
     }
 }

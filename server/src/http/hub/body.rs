@@ -50,7 +50,9 @@ pub(super) fn info(repository: &Repository<'_>) -> Value {
     let author = repository.id.split('/').next().unwrap_or_default();
     let changed = hub_time(repository.changed);
     let siblings = repository.files.iter();
-    let siblings: Vec<Value> = siblings.map(|file| json!({ "rfilename": file.path })).collect();
+    let siblings: Vec<Value> = siblings
+        .map(|file| json!({ "rfilename": file.path }))
+        .collect();
     json!({
         "_id": short(&hex(&Sha256::digest(repository.id))), "id": repository.id, "author": author,
         "sha": commit(repository.manifest), "private": false, "gated": "manual", "disabled": false,
@@ -178,10 +180,21 @@ mod tests {
         let files = files(&["a.csv", "b/c.csv", "b/d/e.csv", "bc/f.csv"]);
         let at = |folder, depth| paths(&files, folder, depth);
         assert_eq!(at("", Depth::Folder).unwrap(), ["a.csv", "b", "bc"]);
-        let all = ["a.csv", "b", "b/c.csv", "b/d", "b/d/e.csv", "bc", "bc/f.csv"];
+        let all = [
+            "a.csv",
+            "b",
+            "b/c.csv",
+            "b/d",
+            "b/d/e.csv",
+            "bc",
+            "bc/f.csv",
+        ];
         assert_eq!(at("", Depth::All).unwrap(), all);
         assert_eq!(at("b", Depth::Folder).unwrap(), ["b/c.csv", "b/d"]);
-        assert_eq!(at("b", Depth::All).unwrap(), ["b/c.csv", "b/d", "b/d/e.csv"]);
+        assert_eq!(
+            at("b", Depth::All).unwrap(),
+            ["b/c.csv", "b/d", "b/d/e.csv"]
+        );
         for none in ["c", "a.csv", "b/c.csv", "b/"] {
             assert_eq!(at(none, Depth::All), None, "{none}");
         }

@@ -5,7 +5,9 @@ use verifier::id::{DocumentDigest, OrderId};
 use verifier::receipt::Nonce;
 use verifier::time::Timestamp;
 
-use crate::store::schema::{own_deliveries, own_documents, own_files, own_listings, own_ranges, own_versions};
+use crate::store::schema::{
+    own_deliveries, own_documents, own_files, own_listings, own_ranges, own_versions,
+};
 use crate::store::{Db, StoreFault, hash, moment, on_backend, signed, unsigned};
 
 /// A file of a version.
@@ -72,7 +74,11 @@ pub struct Delivery {
 /// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
 pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>, StoreFault> {
     let listing: Option<(String, i64)> = own_listings::table
-        .filter(own_listings::handle.eq(handle).and(own_listings::name.eq(name)))
+        .filter(
+            own_listings::handle
+                .eq(handle)
+                .and(own_listings::name.eq(name)),
+        )
         .select((own_listings::id, own_listings::changed))
         .first(db)
         .optional()?;
@@ -82,7 +88,11 @@ pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>,
     let rows: Vec<(String, String, String)> = own_versions::table
         .filter(own_versions::listing.eq(id))
         .order(own_versions::seq.desc())
-        .select((own_versions::manifest, own_versions::version, own_versions::card))
+        .select((
+            own_versions::manifest,
+            own_versions::version,
+            own_versions::card,
+        ))
         .load(db)?;
     Ok(Some(Listing {
         changed: moment(changed, "own_listings.changed")?,
@@ -96,7 +106,11 @@ pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>,
 pub fn version(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Uploaded>, StoreFault> {
     let row: Option<(String, String, String)> = own_versions::table
         .find(manifest.to_string())
-        .select((own_versions::manifest, own_versions::version, own_versions::card))
+        .select((
+            own_versions::manifest,
+            own_versions::version,
+            own_versions::card,
+        ))
         .first(db)
         .optional()?;
     row.map(uploaded).transpose()
@@ -218,7 +232,11 @@ pub fn delivery(
 ) -> Result<Option<Delivery>, StoreFault> {
     let row: Option<(Vec<u8>, String, Option<String>)> = own_deliveries::table
         .find((order.to_string(), manifest.to_string()))
-        .select((own_deliveries::nonce, own_deliveries::ranges, own_deliveries::jws))
+        .select((
+            own_deliveries::nonce,
+            own_deliveries::ranges,
+            own_deliveries::jws,
+        ))
         .first(db)
         .optional()?;
     row.map(|(nonce, ranges, jws)| {
@@ -263,7 +281,9 @@ pub fn begin(
         on_backend!(db, conn => diesel::insert_into(own_documents::table)
             .values(document).on_conflict_do_nothing().execute(conn))?;
         let held = delivery(db, order, manifest)?;
-        held.ok_or_else(|| StoreFault::Inconsistent("a delivery that was just begun is gone".into()))
+        held.ok_or_else(|| {
+            StoreFault::Inconsistent("a delivery that was just begun is gone".into())
+        })
     })
 }
 

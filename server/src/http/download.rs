@@ -126,7 +126,7 @@ async fn linked(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
     let link = links(&shared).read(&parameter(&request, "token"), &path);
     let link = link.ok_or_else(|| {
         let sentence = "this link names no file of ours; ask POST /v1/links for another";
-        Refusal::new(Code::RequestPath, sentence)
+        Refusal::new(Code::ListingUnknown, sentence)
     })?;
     if link.is_dead_at(shared.now()?) {
         let sentence = "this link has ended; ask POST /v1/links for another";
@@ -262,7 +262,7 @@ async fn stored(
     });
     let Some((file, blob)) = found.await? else {
         let sentence = "that version has no such file here; its manifest lists them";
-        return Err(Refusal::new(Code::RequestPath, sentence).into());
+        return Err(Refusal::new(Code::ListingUnknown, sentence).into());
     };
     match blob {
         Some(blob) if blob.state == State::Stored => Ok((file, blob)),

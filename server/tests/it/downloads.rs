@@ -54,7 +54,7 @@ impl Shop {
         let now = exchange.clock.now().unwrap();
         let asked = json!({
             "seller": vendor.party,
-            "segments": [{ "dataset": digest, "from": now, "to": now.after(30 * 86_400) }],
+            "segments": [{ "dataset": digest, "from": now, "to": now.after(30 * 86_400) }], "claims": [],
         });
         let placed = buyer.client.done("/v1/orders", &asked);
         let order = text(&placed["found"]["order"]);

@@ -206,7 +206,9 @@ fn streamed(name: &str, mut from: impl Read, limits: Limits) -> Result<Checked, 
     };
     let mut checked = match kind {
         sniff::Kind::Packed(packing) => unpacked(name, packing, &mut counted, &inflated, limits),
-        kind => unpacked_as(kind, None, &mut counted, limits),
+        kind @ (sniff::Kind::Of(..) | sniff::Kind::Refused(_)) => {
+            unpacked_as(kind, None, &mut counted, limits)
+        }
     };
     // The rest is read even where a flaw ended the checks: a stream and its file have one report.
     let rest = io::copy(&mut counted, &mut io::sink());
@@ -263,7 +265,7 @@ fn unpacked(
                 "what is packed in it is packed itself; publish that as it is",
             ))
         }
-        kind => unpacked_as(
+        kind @ (sniff::Kind::Of(..) | sniff::Kind::Refused(_)) => unpacked_as(
             kind,
             Some(packing),
             &mut Cursor::new(head).chain(from),
@@ -305,7 +307,13 @@ fn unpacked_as(
                 .flaw(Flaw::note("file.empty", "there are no rows in it"));
             tally.end()
         }
-        _ => tally.end(),
+        Format::Csv
+        | Format::Tsv
+        | Format::Jsonl
+        | Format::Json
+        | Format::Text
+        | Format::Parquet
+        | Format::Zip => tally.end(),
     }
 }
 

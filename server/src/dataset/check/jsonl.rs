@@ -38,7 +38,13 @@ impl Members {
                     self.cell(tally, name, value);
                 }
             }
-            value => self.cell(tally, VALUE, value),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Number(_)
+            | Value::String(_)
+            | Value::Array(_) => {
+                self.cell(tally, VALUE, &value);
+            }
         }
         tally.row(value.to_string().as_bytes(), began_at);
     }
@@ -61,7 +67,7 @@ impl Members {
             Value::Bool(value) => tally.cell(place, Cell::Boolean(*value)),
             Value::Number(number) => tally.cell(place, Cell::Number(&number.to_string())),
             Value::String(text) => tally.cell(place, Cell::Text(text)),
-            nested => {
+            nested @ (Value::Array(_) | Value::Object(_)) => {
                 tally.cell(place, Cell::Nested(&nested.to_string()));
                 within(tally, place, nested);
             }
@@ -150,7 +156,9 @@ pub(super) fn shown(text: &[u8]) -> Row {
     let spelled = |value: Value| match value {
         Value::String(text) => text,
         Value::Null => String::new(),
-        other => other.to_string(),
+        other @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
+            other.to_string()
+        }
     };
     match serde_json::from_slice(text) {
         Ok(Value::Object(members)) => members

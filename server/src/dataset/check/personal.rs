@@ -166,11 +166,12 @@ impl<F: FnMut(Kind, Range<usize>)> Scan<'_, F> {
             (self.found)(kind, span);
             return end;
         }
-        if long <= 4 && self.text.get(end) == Some(&b':') {
-            if let Some(stop) = ipv6(self.text, start) {
-                (self.found)(Kind::Ip, start..stop);
-                return stop;
-            }
+        if long <= 4
+            && self.text.get(end) == Some(&b':')
+            && let Some(stop) = ipv6(self.text, start)
+        {
+            (self.found)(Kind::Ip, start..stop);
+            return stop;
         }
         if word.iter().all(u8::is_ascii_digit) {
             return self.number(start, end);
@@ -383,7 +384,7 @@ fn is_resident(text: &[u8]) -> bool {
         .zip(RESIDENT_WEIGHTS)
         .map(|(d, w)| value(*d) * w)
         .sum();
-    let check = RESIDENT_CHECKS.iter().nth((sum % 11) as usize);
+    let check = RESIDENT_CHECKS.get((sum % 11) as usize);
     check == Some(&last.to_ascii_uppercase())
 }
 
@@ -424,12 +425,15 @@ fn is_uscc(text: &[u8]) -> bool {
 }
 
 fn is_card(digits: &[u8]) -> bool {
-    let issued = match (digits.len(), digits) {
-        (15, [b'3', b'4' | b'7', ..]) => true,
-        (16, [b'4', ..] | [b'5', b'1'..=b'5', ..] | [b'3', b'5' | b'6' | b'8', ..]) => true,
-        (16..=19, [b'6', b'2', ..]) => true,
-        _ => false,
-    };
+    let issued = matches!(
+        (digits.len(), digits),
+        (15, [b'3', b'4' | b'7', ..])
+            | (
+                16,
+                [b'4', ..] | [b'5', b'1'..=b'5', ..] | [b'3', b'5' | b'6' | b'8', ..]
+            )
+            | (16..=19, [b'6', b'2', ..])
+    );
     issued && luhn(digits)
 }
 

@@ -30,7 +30,7 @@ impl Marks {
     }
 
     pub(super) fn row(&mut self, row: u64, began_at: u64) {
-        if row % self.stride != 0 {
+        if !row.is_multiple_of(self.stride) {
             return;
         }
         self.starts.push(began_at);

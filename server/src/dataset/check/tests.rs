@@ -82,7 +82,9 @@ mod made {
                 USCC.find(c).unwrap() as u64 * weight
             })
             .sum();
-        let check = (0..31).find(|check| (sum + check) % 31 == 0).unwrap();
+        let check = (0..31)
+            .find(|check| (sum + check).is_multiple_of(31))
+            .unwrap();
         body.push(char::from(USCC.as_bytes()[usize::try_from(check).unwrap()]));
         body
     }

@@ -70,7 +70,9 @@ impl From<Fault> for io::Error {
     fn from(fault: Fault) -> Self {
         match fault {
             Fault::File(fault) => fault,
-            other => Self::new(io::ErrorKind::InvalidData, other),
+            other @ (Fault::Header(_) | Fault::NoMatch | Fault::Payload(_) | Fault::NoRandom) => {
+                Self::new(io::ErrorKind::InvalidData, other)
+            }
         }
     }
 }

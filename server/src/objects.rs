@@ -22,7 +22,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutMode};
 use verifier::audit::Files;
 
 /// Bytes of a part of a large object: S3 takes no smaller one than 5 MiB, and ten thousand of them.
@@ -224,22 +224,7 @@ impl Objects {
     pub fn publish(&self, name: &str, from: &mut dyn Read) -> Result<(), Fault> {
         let fault = |error| Fault::Store(name.to_owned(), error);
         let mut upload = wait(self.0.put_multipart(&path(name)?)).map_err(fault)?;
-        let mut parts = || -> Result<(), Fault> {
-            let mut first = true;
-            loop {
-                let mut part = Vec::new();
-                let read = from.take(PART_BYTES).read_to_end(&mut part);
-                let read = read.map_err(|error| Fault::Read(name.to_owned(), error))?;
-                // An empty object is one empty part.
-                if read == 0 && !first {
-                    break;
-                }
-                first = false;
-                wait(upload.put_part(Bytes::from(part).into())).map_err(fault)?;
-            }
-            wait(upload.complete()).map(drop).map_err(fault)
-        };
-        let put = parts();
+        let put = put_parts(name, upload.as_mut(), from);
         if put.is_err() {
             // What is left behind otherwise costs room, and is nobody's object.
             let _aborted = wait(upload.abort());
@@ -298,6 +283,26 @@ impl Files for Objects {
     /// Whole: what was put here has its limits already.
     fn read(&mut self, name: &str, _limit: usize) -> Result<Option<Vec<u8>>, Fault> {
         Ok(wait(self.get(name))?.map(Vec::from))
+    }
+}
+
+fn put_parts(
+    name: &str,
+    upload: &mut dyn MultipartUpload,
+    from: &mut dyn Read,
+) -> Result<(), Fault> {
+    let fault = |error| Fault::Store(name.to_owned(), error);
+    let mut is_first = true;
+    loop {
+        let mut part = Vec::new();
+        let read = from.take(PART_BYTES).read_to_end(&mut part);
+        let read = read.map_err(|error| Fault::Read(name.to_owned(), error))?;
+        // An empty object is one empty part.
+        if read == 0 && !is_first {
+            return wait(upload.complete()).map(drop).map_err(fault);
+        }
+        is_first = false;
+        wait(upload.put_part(Bytes::from(part).into())).map_err(fault)?;
     }
 }
 

@@ -23,7 +23,9 @@ fn opened(sealed: &[u8], identity: &Identity) -> Result<Vec<u8>, Fault> {
 }
 
 fn plain(bytes: usize) -> Vec<u8> {
-    (0..bytes).map(|i| (i * 7 + i / 251) as u8).collect()
+    (0..bytes)
+        .map(|i| (i * 7 + i / 251).to_le_bytes()[0])
+        .collect()
 }
 
 #[test]

@@ -22,7 +22,7 @@ use verifier::id::Salt;
 use verifier::refusal::{Code, Refusal};
 
 use super::Fault;
-use super::tus::Sum;
+use super::tus::{Sum, Summing};
 
 /// Who else reads the bytes as they land. A full channel waits; a dead one is forgotten.
 pub type Tee = Option<SyncSender<Bytes>>;
@@ -337,31 +337,32 @@ impl Turn {
     ) -> io::Result<Result<(), Refusal>> {
         let mut summing = check.map(Sum::begin);
         let mut unsynced = 0;
-        loop {
-            match pieces.blocking_recv() {
-                Some(Piece::Bytes(bytes)) => {
-                    file.write_all(&bytes)?;
-                    self.held.sum.update(&bytes);
-                    self.held.at += bytes.len() as u64;
-                    if let Some(summing) = &mut summing {
-                        summing.update(&bytes);
-                    }
-                    unsynced += bytes.len() as u64;
-                    if unsynced >= SYNC_EVERY {
-                        file.sync_data()?;
-                        unsynced = 0;
-                    }
-                    tee = tee.filter(|tee| tee.send(bytes).is_ok());
-                }
-                Some(Piece::TooLong) => return Ok(Err(too_long())),
-                Some(Piece::Whole) => {
-                    let holds = summing.is_none_or(super::tus::Summing::holds);
-                    return Ok(if holds { Ok(()) } else { Err(other_sum()) });
-                }
-                None if summing.is_some() => return Ok(Err(other_sum())),
-                None => return Ok(Ok(())),
+        let ended = loop {
+            let bytes = match pieces.blocking_recv() {
+                Some(Piece::Bytes(bytes)) => bytes,
+                Some(end) => break Some(end),
+                None => break None,
+            };
+            file.write_all(&bytes)?;
+            self.held.sum.update(&bytes);
+            self.held.at = self.held.at.saturating_add(bytes.len() as u64);
+            if let Some(summing) = &mut summing {
+                summing.update(&bytes);
             }
-        }
+            unsynced += bytes.len() as u64;
+            if unsynced >= SYNC_EVERY {
+                file.sync_data()?;
+                unsynced = 0;
+            }
+            tee = tee.filter(|tee| tee.send(bytes).is_ok());
+        };
+        let holds = match ended {
+            Some(Piece::TooLong) => return Ok(Err(too_long())),
+            // A part of what was summed has another sum.
+            None => summing.is_none(),
+            Some(Piece::Whole | Piece::Bytes(_)) => summing.is_none_or(Summing::holds),
+        };
+        Ok(if holds { Ok(()) } else { Err(other_sum()) })
     }
 
     /// Sums the file's beginning again where this process has not written it.

@@ -196,7 +196,9 @@ fn every_answer_names_the_version_and_another_one_is_not_served(database: &Datab
 fn an_upload_goes_on_from_its_offset_and_is_stored_once(database: &Database) {
     let mut exchange = Exchange::start(database);
     let vendor = exchange.member(&["vendor"]).client;
-    let bytes: Vec<u8> = (0..200_000u32).map(|i| (i * 7 + i / 251) as u8).collect();
+    let bytes: Vec<u8> = (0..200_000u32)
+        .map(|i| (i * 7 + i / 251).to_le_bytes()[0])
+        .collect();
     let name = format!(
         "filename {},sha256 {}",
         STANDARD.encode("train/a.jsonl"),
@@ -346,9 +348,13 @@ fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
         1_000,
     );
     slow.write_all(&[b'x'; 400]).unwrap();
-    until("the lock", || {
-        tus.patch(&at, 0, &[], b"").status == 423 || tus.patch(&at, 400, &[], b"").status == 423
+    // It has the turn once its bytes are in the file.
+    let spool = exchange.data().join("uploads");
+    let spooled = spool.join(at.rsplit('/').next().unwrap());
+    until("what came", || {
+        std::fs::metadata(&spooled).unwrap().len() == 400
     });
+    assert_eq!(tus.patch(&at, 400, &[], b"x").status, 423);
     until("what came", || tus.offset(&at) == Some(400));
     assert_eq!(tus.patch(&at, 400, &[], &[b'x'; 600]).status, 204);
 }
@@ -444,7 +450,7 @@ fn a_killed_server_goes_on_at_the_byte_on_disk(database: &Database) {
         token: token.clone(),
     };
     let bytes: Vec<u8> = (0..1_000_000u32)
-        .map(|i| (i * 13 + i / 253) as u8)
+        .map(|i| (i * 13 + i / 253).to_le_bytes()[0])
         .collect();
     let tus = at_server(&server);
     let at = tus.create(

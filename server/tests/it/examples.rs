@@ -7,6 +7,7 @@
 mod capacity;
 mod contract;
 mod data;
+mod downloads;
 mod metered;
 mod paid;
 mod stage;

@@ -16,7 +16,6 @@ mod compromise;
 mod continued;
 mod crash;
 mod demo;
-mod downloads;
 mod examples;
 mod fetched;
 mod floors;

@@ -4,6 +4,7 @@ use serde_json::json;
 use verifier::dataset::{FileLine, Manifest};
 use verifier::id::{DocumentDigest, Sha256Hash};
 
+use super::stage::{Stage, contract};
 use crate::support::{Client, Database, Exchange, Fetched, Member, text};
 
 on_both!(
@@ -31,9 +32,13 @@ fn hex(bytes: &[u8]) -> String {
 
 impl Shop {
     fn open(database: &Database) -> Self {
-        let exchange = Exchange::start(database);
-        let (vendor, office) = (exchange.member(&["vendor"]), exchange.member(&["office"]));
-        let (buyer, stranger) = (exchange.member(&["buyer"]), exchange.member(&["buyer"]));
+        let stage = Stage::open(database, "2026-01-05T00:00:00Z");
+        stage.fund("w12-city", "f-finance");
+        stage.enact("w12-data");
+        let (vendor, stranger) = (
+            stage.exchange.member(&["vendor"]),
+            stage.exchange.member(&["buyer"]),
+        );
         let sha256 = *Sha256Hash::of(CONTENT).bytes();
         let file = |path: &str| FileLine {
             sha256,
@@ -43,24 +48,27 @@ impl Shop {
         let manifest = Manifest::new(vec![file("a.txt"), file("b/c d.txt")]).unwrap();
         let digest = manifest.digest();
         let published = json!({
-            "version": "1.0.0", "manifest": digest, "bytes": manifest.bytes(), "price_fen": 100,
+            "version": "1.0.0", "manifest": digest, "bytes": manifest.bytes(), "price_fen": 50_000_000,
             "licence": DocumentDigest::of(b"licence"),
         });
         vendor.client.done("/v1/datasets", &published);
         let assessed =
             json!({ "manifest": digest, "passed": true, "report": DocumentDigest::of(b"report") });
-        office.client.done("/v1/datasets/assess", &assessed);
-        store(&exchange, database, &manifest, &vendor.party);
-        let now = exchange.clock.now().unwrap();
+        stage.office.client.done("/v1/datasets/assess", &assessed);
+        store(&stage.exchange, database, &manifest, &vendor.party);
+        let contract = contract("w12", 50_000_000);
+        let voucher = stage.voucher(&stage.buyer, "w12-data", &contract);
+        let now = stage.exchange.clock.now().unwrap();
         let asked = json!({
-            "seller": vendor.party,
-            "segments": [{ "dataset": digest, "from": now, "to": now.after(30 * 86_400) }], "claims": [],
+            "seller": vendor.party, "contract": contract,
+            "segments": [{ "dataset": digest, "from": now, "to": now.after(30 * 86_400) }],
+            "claims": [{ "voucher": voucher.id, "hold_fen": voucher.face }],
         });
-        let placed = buyer.client.done("/v1/orders", &asked);
+        let placed = stage.buyer.client.done("/v1/orders", &asked);
         let order = text(&placed["found"]["order"]);
         Self {
-            exchange,
-            buyer,
+            exchange: stage.exchange,
+            buyer: stage.buyer,
             stranger,
             manifest: digest,
             order,

@@ -285,7 +285,7 @@ pub(super) async fn send(
     let tag = tag(&file.sha256);
     let (mut response, range) = match head(&conditions.part(&tag, file.bytes), &file) {
         Ok(found) => found,
-        Err(response) => return Ok(response),
+        Err(response) => return Ok(*response),
     };
     describe(&mut response, &file);
     let length = range.end.saturating_sub(range.start);
@@ -310,7 +310,7 @@ type Nothing = Result<web::Bytes, crate::dataset::Fault>;
 fn head(
     part: &Part,
     file: &File,
-) -> Result<(HttpResponseBuilder, std::ops::Range<u64>), HttpResponse> {
+) -> Result<(HttpResponseBuilder, std::ops::Range<u64>), Box<HttpResponse>> {
     match part {
         Part::Whole => Ok((HttpResponse::Ok(), 0..file.bytes)),
         Part::Bytes(range) => {
@@ -320,8 +320,8 @@ fn head(
             response.insert_header((CONTENT_RANGE, shown));
             Ok((response, range.clone()))
         }
-        Part::NotModified => Err(bare(StatusCode::NOT_MODIFIED, file)),
-        Part::OtherContent => Err(bare(StatusCode::PRECONDITION_FAILED, file)),
+        Part::NotModified => Err(bare(StatusCode::NOT_MODIFIED, file).into()),
+        Part::OtherContent => Err(bare(StatusCode::PRECONDITION_FAILED, file).into()),
         Part::Beyond => {
             let sentence = format!("the range begins behind the file's {} bytes", file.bytes);
             let refusal = Refusal::new(Code::DeliveryRange, sentence).with("bytes", file.bytes);
@@ -330,7 +330,7 @@ fn head(
             if let Ok(shown) = shown.parse() {
                 response.headers_mut().insert(CONTENT_RANGE, shown);
             }
-            Err(response)
+            Err(response.into())
         }
     }
 }

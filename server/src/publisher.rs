@@ -324,7 +324,7 @@ impl Publisher {
             let what = format!("the entries below {to} give the root {root}, signed is {signed}");
             return Err(inconsistent(what));
         }
-        let partial = growth.partial_tiles().into_iter();
+        let partial = growth.partial_tiles();
         puts.extend(partial.map(|(path, bytes)| tile(path, bytes)));
         self.put_all(puts)
     }

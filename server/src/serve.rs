@@ -376,18 +376,8 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
     let seal_every = shared.config.seal_every;
     let mut under_way = shared.under_way.subscribe();
-    let timers = timers::run(
-        desk.clone(),
-        refusals,
-        shared.clock.clone(),
-        (shared.config.timers_every, seal_every),
-        stopped.clone(),
-    );
-    let upkeep = upkeep::run(
-        shared.data.clone(),
-        (shared.config.timers_every, shared.config.rehash_every),
-        stopped.clone(),
-    );
+    let timers = timers_of(&shared, refusals, stopped.clone());
+    let upkeep = upkeep_of(&shared, stopped.clone());
     let (stop_following, stopped_following) = watch::channel(false);
     let (server, handle) = match listen(shared) {
         Ok((server, handle, address)) => {
@@ -433,6 +423,23 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     projector.await.map_err(|_| Fault::Thread("projector"))??;
     tracing::info!("stopped in order");
     Ok(())
+}
+
+fn timers_of(
+    shared: &Shared,
+    refusals: Refusals,
+    stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()> + use<> {
+    let config = &shared.config;
+    let every = (config.timers_every, config.seal_every);
+    let (desk, clock) = (shared.desk.clone(), shared.clock.clone());
+    timers::run(desk, refusals, clock, every, stopped)
+}
+
+fn upkeep_of(shared: &Shared, stopped: watch::Receiver<bool>) -> impl Future<Output = ()> + use<> {
+    let config = &shared.config;
+    let every = (config.timers_every, config.rehash_every);
+    upkeep::run(shared.data.clone(), every, stopped)
 }
 
 /// Takes no more connections, waits for the requests under way, and lets their answers leave.

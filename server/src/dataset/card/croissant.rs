@@ -85,13 +85,8 @@ pub fn croissant(listed: &Listed, base: &str) -> Value {
     put("keywords", json!(card.keywords));
     put("isLiveDataset", json!(false));
     put("sc:usageInfo", odrl::offer(listed));
-    let sources: Vec<Value> = card
-        .sources
-        .iter()
-        .filter_map(|source| Some(json!({ "@id": source.url.as_ref()? })))
-        .collect();
-    if !sources.is_empty() {
-        put("prov:wasDerivedFrom", Value::Array(sources));
+    if let Some(sources) = derived_from(card) {
+        put("prov:wasDerivedFrom", sources);
     }
     for (name, value) in rai(card) {
         put(&name, value);
@@ -109,6 +104,13 @@ pub fn croissant(listed: &Listed, base: &str) -> Value {
         files.filter_map(|(n, file)| record_set(n, file)).collect(),
     );
     Value::Object(members)
+}
+
+/// The sources that have an address.
+fn derived_from(card: &Card) -> Option<Value> {
+    let addresses = card.sources.iter().filter_map(|source| source.url.as_ref());
+    let sources: Vec<Value> = addresses.map(|url| json!({ "@id": url })).collect();
+    (!sources.is_empty()).then_some(Value::Array(sources))
 }
 
 fn context(card: &Card) -> Value {

@@ -270,7 +270,6 @@ fn status(code: Code) -> StatusCode {
         | Code::DatasetUnavailable
         | Code::ListingTaken
         | Code::UploadOffset
-        | Code::SampleTooEarly
         | Code::OrderClosed
         | Code::OrderOpen
         | Code::ReceiptOrderClosed
@@ -312,7 +311,6 @@ fn status(code: Code) -> StatusCode {
         | Code::VoucherNothing
         | Code::VoucherHolder
         | Code::ShareInvalid
-        | Code::DatasetDuplicate
         | Code::DatasetLicence
         | Code::DatasetFile
         | Code::ListingIncomplete

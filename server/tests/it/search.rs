@@ -196,7 +196,10 @@ fn a_facet_and_a_size_narrow_alike(database: &Database) {
             price_max: None,
         };
         let rows = find::candidates(&mut db, &query).unwrap();
-        let found: Vec<_> = rows.into_iter().map(|row| row.n as u64).collect();
+        let found: Vec<_> = rows
+            .into_iter()
+            .map(|row| u64::try_from(row.n).unwrap())
+            .collect();
         let held = all.iter().rev().filter(|entry| {
             entry.languages.contains(&language.to_owned())
                 && entry.formats.contains(&format.to_owned())

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use verifier::id::Sha256Hash;
 
-use crate::support::{Client, Database, Exchange, Server, folder};
+use crate::support::{Client, Database, Exchange, Server, folder, text};
 
 on_both!(
     every_answer_names_the_version_and_another_one_is_not_served,
@@ -33,6 +33,10 @@ impl Told {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value)
+    }
+
+    fn code(&self) -> String {
+        text(&self.json()["code"])
     }
 
     fn json(&self) -> Value {
@@ -243,13 +247,21 @@ fn an_upload_goes_on_from_its_offset_and_is_stored_once(database: &Database) {
     until("the store", || tus.state(&at)["stored"] == true);
     assert_eq!(tus.state(&at)["sha256"], hex(&bytes).as_str());
     assert_eq!(tus.offset(&at), Some(200_000));
-    // Another vendor, in one request, with the same content: one blob.
-    let other = Tus::of(&exchange, &exchange.member(&["vendor"]).client);
+    anothers_is_no_second_blob(&exchange, &bytes);
+    // Nothing at all is an upload too.
+    let empty = tus.create(0, "");
+    until("the store", || tus.state(&empty)["stored"] == true);
+    assert_eq!(tus.offset(&empty), Some(0));
+}
+
+/// Another vendor, in one request, with the same content: one blob.
+fn anothers_is_no_second_blob(exchange: &Exchange, bytes: &[u8]) {
+    let other = Tus::of(exchange, &exchange.member(&["vendor"]).client);
     let headers = [
         ("upload-length", "200000"),
         ("content-type", "application/offset+octet-stream"),
     ];
-    let made = other.ask("POST /v1/uploads", &headers, &bytes);
+    let made = other.ask("POST /v1/uploads", &headers, bytes);
     assert_eq!(
         (made.status, made.header("upload-offset")),
         (201, Some("200000"))
@@ -266,10 +278,6 @@ fn an_upload_goes_on_from_its_offset_and_is_stored_once(database: &Database) {
             .unwrap()
             .starts_with(b"age-encryption.org/v1\n")
     );
-    // Nothing at all is an upload too.
-    let empty = tus.create(0, "");
-    until("the store", || tus.state(&empty)["stored"] == true);
-    assert_eq!(tus.offset(&empty), Some(0));
 }
 
 fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
@@ -304,27 +312,16 @@ fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
     );
     assert_eq!(tus.patch(&at, 1, &[], b"12345").status, 409);
     assert_eq!(tus.patch(&at, 0, &[], b"12345678901").status, 413);
-    let sum = format!("sha1 {}", STANDARD.encode([0; 20]));
-    assert_eq!(
-        tus.patch(&at, 0, &[("upload-checksum", &sum)], b"12345")
-            .status,
-        460
-    );
-    assert_eq!(
-        tus.patch(&at, 0, &[("upload-checksum", "md5 AAAA")], b"12345")
-            .status,
-        400
-    );
+    let summed = |sum: &str| {
+        let sum = [("upload-checksum", sum)];
+        tus.patch(&at, 0, &sum, b"12345").status
+    };
+    let wrong = STANDARD.encode([0; 20]);
+    assert_eq!(summed(&format!("sha1 {wrong}")), 460);
+    assert_eq!(summed("md5 AAAA"), 400);
     assert_eq!(tus.offset(&at), Some(0));
-    let sum = format!(
-        "sha256 {}",
-        STANDARD.encode(Sha256Hash::of(b"12345").bytes())
-    );
-    assert_eq!(
-        tus.patch(&at, 0, &[("upload-checksum", &sum)], b"12345")
-            .status,
-        204
-    );
+    let right = STANDARD.encode(Sha256Hash::of(b"12345").bytes());
+    assert_eq!(summed(&format!("sha256 {right}")), 204);
     let named = [
         ("x-http-method-override", "PATCH"),
         ("content-type", "application/offset+octet-stream"),
@@ -336,10 +333,14 @@ fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
     let at = tus.create(3, &format!("sha256 {}", STANDARD.encode([7; 32])));
     assert_eq!(tus.patch(&at, 0, &[], b"abc").status, 204);
     assert_eq!(tus.state(&at)["state"], "failed");
-    // While one writes, another is told to wait; who asks how far it is takes over.
+    who_asks_takes_over(&exchange, &tus);
+}
+
+/// While one writes, another is told to wait; who asks how far it is takes over.
+fn who_asks_takes_over(exchange: &Exchange, tus: &Tus) {
     let at = tus.create(1_000, "");
     let mut slow = tus.begin(
-        &patch.replace(patch.split(' ').nth(1).unwrap(), &at),
+        &format!("PATCH {at}"),
         &[
             ("tus-resumable", "1.0.0"),
             ("content-type", "application/offset+octet-stream"),
@@ -354,7 +355,11 @@ fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
     until("what came", || {
         std::fs::metadata(&spooled).unwrap().len() == 400
     });
-    assert_eq!(tus.patch(&at, 400, &[], b"x").status, 423);
+    let waits = tus.patch(&at, 400, &[], b"x");
+    assert_eq!(
+        (waits.status, waits.code().as_str()),
+        (423, "upload.locked")
+    );
     until("what came", || tus.offset(&at) == Some(400));
     assert_eq!(tus.patch(&at, 400, &[], &[b'x'; 600]).status, 204);
 }
@@ -381,7 +386,9 @@ fn an_upload_is_its_owners_alone_and_ends_once(database: &Database) {
         let told = tus.ask(&format!("{method} {at}"), &[], b"");
         assert_eq!((told.status, told.header("upload-offset")), (410, None));
     }
-    assert_eq!(tus.patch(&at, 0, &[], b"x").status, 410);
+    let late = tus.patch(&at, 0, &[], b"x");
+    assert_eq!((late.status, late.code().as_str()), (410, "upload.gone"));
+    assert_eq!(other.state(&at)["code"], "upload.unknown");
     assert!(files(&exchange.data().join("uploads")).is_empty());
 }
 

@@ -13,6 +13,7 @@ on_both!(
     a_link_dies_on_time_and_names_no_other_file,
     eight_ranges_make_one_whole_delivery_and_one_receipt,
     a_repository_is_what_the_hub_s_client_expects,
+    what_is_damaged_is_neither_sold_nor_sent,
 );
 
 const CONTENT: &[u8] = b"one line of a corpus\nand another\n";
@@ -22,6 +23,7 @@ struct Shop {
     exchange: Exchange,
     buyer: Member,
     stranger: Member,
+    vendor: String,
     manifest: DocumentDigest,
     order: String,
 }
@@ -70,6 +72,7 @@ impl Shop {
             exchange: stage.exchange,
             buyer: stage.buyer,
             stranger,
+            vendor: vendor.party,
             manifest: digest,
             order,
         }
@@ -154,6 +157,8 @@ fn a_range_beyond_the_end_is_416_with_the_length(database: &Database) {
         (beyond.status, beyond.header("content-range")),
         (416, "bytes */33")
     );
+    let problem = String::from_utf8_lossy(&beyond.bytes);
+    assert!(problem.contains(r#""delivery.range""#), "{problem}");
     let tail = shop.part("bytes=-4");
     assert_eq!(
         (tail.status, tail.header("content-range")),
@@ -249,4 +254,19 @@ fn a_repository_is_what_the_hub_s_client_expects(database: &Database) {
         (none.status, none.header("x-error-code")),
         (404, "RepoNotFound")
     );
+}
+
+fn what_is_damaged_is_neither_sold_nor_sent(database: &Database) {
+    let shop = Shop::open(database);
+    database.execute("UPDATE own_blobs SET state = 'damaged'");
+    let buyer = &shop.buyer.client;
+    let sent = buyer.get(&shop.path("a.txt"));
+    assert_eq!((sent.status, sent.code()), (409, "dataset.unavailable"));
+    let now = shop.exchange.clock.now().unwrap();
+    let segment = json!({ "dataset": shop.manifest, "from": now, "to": now.after(86_400) });
+    let asked = json!({
+        "seller": shop.vendor, "contract": contract("w13", 50_000_000), "segments": [segment],
+    });
+    let sold = buyer.post("/v1/orders", &asked);
+    assert_eq!((sold.status, sold.code()), (409, "dataset.unavailable"));
 }

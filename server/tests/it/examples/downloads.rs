@@ -265,7 +265,7 @@ fn what_is_damaged_is_neither_sold_nor_sent(database: &Database) {
     let now = shop.exchange.clock.now().unwrap();
     let segment = json!({ "dataset": shop.manifest, "from": now, "to": now.after(86_400) });
     let asked = json!({
-        "seller": shop.vendor, "contract": contract("w13", 50_000_000), "segments": [segment],
+        "seller": shop.vendor, "contract": contract("w13", 50_000_000), "segments": [segment], "claims": [],
     });
     let sold = buyer.post("/v1/orders", &asked);
     assert_eq!((sold.status, sold.code()), (409, "dataset.unavailable"));

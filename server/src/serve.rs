@@ -392,7 +392,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     };
     let mut server = actix_web::rt::spawn(server);
     let timers = actix_web::rt::spawn(timers);
-    let upkeep = actix_web::rt::spawn(upkeep);
+    let mut upkeep = actix_web::rt::spawn(upkeep);
     let mut publisher = actix_web::rt::spawn(publisher.run(every, stopped_following.clone()));
     let mut projector = actix_web::rt::spawn(projector.run(desk.committed(), stopped_following));
     let mut sequencer = actix_web::rt::task::spawn_blocking(move || ended(sequencer));
@@ -414,7 +414,10 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     // Stop accepting and answer what is under way, decide what waits, publish it, end.
     drain(&handle, &mut under_way).await;
     timers.abort();
-    upkeep.abort();
+    // A round that is under way holds the database: it ends by itself, or is left where it stands.
+    if tokio::time::timeout(GRACE, &mut upkeep).await.is_err() {
+        upkeep.abort();
+    }
     timers::seal_at_stop(&desk, (seal_every, GRACE)).await;
     desk.close();
     sequencer.await.map_err(|_| Fault::Thread("sequencer"))??;

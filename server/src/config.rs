@@ -68,7 +68,7 @@ pub struct Asked {
     /// Days after which a stored file is read and hashed again [default: 30]
     #[arg(long, env = "QUAN_REHASH_DAYS", value_name = "D")]
     pub rehash_days: Option<u64>,
-    /// How the world reaches this server, e.g. https://exchange.example; for links in documents [default: the request's Host]
+    /// How the world reaches this server: scheme and host; for links in documents [default: the request's Host]
     #[arg(long, env = "QUAN_PUBLIC_URL", value_name = "URL")]
     pub public_url: Option<String>,
     /// Name of the trail and audience of every receipt; settled for ever by the first start [default: localhost/quan]

@@ -31,7 +31,7 @@ use crate::clock::{Clock, ClockFault};
 use crate::keys::Keys;
 use crate::objects;
 use crate::sequencer::{Desk, Unanswered};
-use crate::store::{Store, StoreFault};
+use crate::store::{Db, Store, StoreFault};
 
 /// What the work on datasets needs; a copy leads to the same.
 #[derive(Debug, Clone)]
@@ -44,14 +44,27 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// The time.
     pub clock: Clock,
-    /// The folder of uploads under way. It is this server's own.
-    pub spool: PathBuf,
-    /// Uploads under way, in that folder.
+    /// Uploads under way, in a folder that is this server's own.
     pub spools: Spools,
     /// Stored contents.
     pub blobs: Blobs,
     /// Counts the uploads that were completed, so that they are stored at once.
     pub completed: watch::Sender<u64>,
+}
+
+impl Parts {
+    /// Runs statements on a thread that may wait.
+    /// # Errors
+    /// [`Fault::Store`]
+    pub async fn query<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&mut Db) -> Result<T, StoreFault> + Send + 'static,
+    ) -> Result<T, Fault> {
+        let store = Arc::clone(&self.store);
+        let asked = tokio::task::spawn_blocking(move || ask(&mut *store.connection()?)).await;
+        // A panic in there is told as the pool's: neither gives an answer.
+        Ok(asked.map_err(|fault| StoreFault::Pool(fault.to_string()))??)
+    }
 }
 
 /// Bytes that are read from any place; it blocks.

@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use verifier::id::DocumentDigest;
+use verifier::id::{DocumentDigest, hex};
 use verifier::time::Timestamp;
 use verifier::trail::history::COUNT;
 
@@ -139,13 +139,8 @@ fn folder(asked: Option<PathBuf>, clock: &Clock) -> Result<PathBuf, Fault> {
     let data = match asked {
         Some(data) => data,
         None => {
-            let name: String = clock
-                .salt()?
-                .bytes()
-                .iter()
-                .take(6)
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let salt = hex(clock.salt()?.bytes());
+            let name = salt.get(..12).unwrap_or(&salt);
             std::env::temp_dir().join(format!("quan-demo-{name}"))
         }
     };

@@ -271,6 +271,22 @@ const fn reads(path: &'static str, sees: Sees, read: Read, summary: &'static str
     }
 }
 
+/// A route of a handler of its own.
+const fn own(
+    method: Verb,
+    path: &'static str,
+    sees: Sees,
+    handler: Handler,
+    summary: &'static str,
+) -> Route {
+    Route {
+        method,
+        path,
+        summary,
+        does: Does::Own(sees, handler),
+    }
+}
+
 /// The tables of all packages; within one, a path with more parameters stands before the shorter one that would match it too.
 const TABLES: &[&[Route]] = &[
     CORE,

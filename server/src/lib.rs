@@ -1,5 +1,6 @@
 //! The exchange: waits, stores and shows what the verifier decides.
 
+pub mod address;
 pub mod age;
 pub mod catalogue;
 pub mod cause;

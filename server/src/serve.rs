@@ -192,7 +192,6 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
         desk: prepared.desk.clone(),
         keys,
         clock: clock.clone(),
-        spool,
     };
     let followed = Followed {
         replies: prepared.replies,

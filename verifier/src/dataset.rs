@@ -25,17 +25,5 @@ pub use state::{State, state};
 pub use version::{SemVer, Step, check_step, step};
 pub use wilson::{Interval, wilson};
 
-use std::fmt::Write as _;
-
-/// Bytes as lower-case hex.
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(2));
-    for byte in bytes {
-        // Writing to a `String` cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
-}
-
 #[cfg(test)]
 mod vectors;

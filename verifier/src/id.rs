@@ -105,6 +105,12 @@ pub(crate) fn decode_32(text: &str) -> Option<[u8; 32]> {
     buffer.get(..length)?.try_into().ok()
 }
 
+/// Bytes in lower-case hexadecimal, where another's format wants them so: ours are base64url.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl fmt::Display for Sha256Hash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.with_text(|text| f.write_str(text))

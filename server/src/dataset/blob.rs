@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::sync::mpsc;
+use verifier::id::hex;
 
 use super::{Fault, Seekable};
 use crate::age;
@@ -136,21 +137,10 @@ impl Blobs {
     }
 
     fn name(&self, sha256: &[u8; 32]) -> Result<String, Fault> {
-        let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        let end: String = self
-            .0
-            .clock
-            .salt()?
-            .bytes()
-            .iter()
-            .take(4)
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let (a, b) = (
-            hex.get(..2).unwrap_or_default(),
-            hex.get(2..4).unwrap_or_default(),
-        );
-        Ok(format!("{a}/{b}/{hex}.{end}"))
+        let (content, salt) = (hex(sha256), hex(self.0.clock.salt()?.bytes()));
+        let part = |of: Range<usize>| content.get(of).unwrap_or_default();
+        let end = salt.get(..8).unwrap_or(&salt);
+        Ok(format!("{}/{}/{content}.{end}", part(0..2), part(2..4)))
     }
 
     /// Opens a content for reading on a thread that may wait.

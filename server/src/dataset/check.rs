@@ -1,8 +1,8 @@
 //! What is in a content: its format, rows, columns, language, identifiers and flaws, found while its bytes land or from the file.
 //!
 //! One content has one report, whoever uploads it. Everything is read from front to back in bounded memory, whatever the bytes;
-//! Parquet and zip alone need to seek. Who calls: uploads (`Checker::spawn`, then `Checker::file` where the stream was not enough),
-//! previews and samples ([`rows`], [`mask`]).
+//! Parquet and zip alone need to seek: where the stream was not enough, [`Checker::file`] comes after [`Checker::spawn`]. [`rows`] and
+//! [`mask`] are for whoever shows rows. Nothing calls these yet: a submission will.
 
 mod archive;
 mod column;

@@ -9,13 +9,12 @@ use futures_util::{Stream, StreamExt as _};
 use serde_json::Value;
 use std::ops::Range;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use verifier::book::Book;
 use verifier::book::command::{AcceptReceipt, Command};
 use verifier::book::decide::Request;
 use verifier::book::state::order::Standing;
-use verifier::dataset::{FileLine, Manifest, Possession, Served};
+use verifier::dataset::{Manifest, Possession, Served};
 use verifier::id::{ActorId, DatasetId, DocumentDigest, OrderId, PartyId, Sha256Hash};
 use verifier::receipt::{self, DataDelivery, Jti};
 use verifier::signature::Kid;
@@ -23,26 +22,25 @@ use verifier::signature::Kid;
 use super::{Fault, Parts};
 use crate::cause::Whole;
 use crate::sequencer::{Committed, Outcome};
+use crate::store::StoreFault;
 use crate::store::dataset::blob::{self, BlobRow, State};
-use crate::store::dataset::delivery::{self, Delivery, File, Uploaded, Went};
-use crate::store::{Db, StoreFault};
+use crate::store::dataset::delivery::{self, Delivery, Uploaded, Went};
+use crate::store::dataset::file;
 
 /// Of a response that broke off only whole blocks of this length count.
 const BLOCK_BYTES: u64 = 64 * 1_024;
 /// How often a receipt is signed again because another one of ours was faster in its chain.
 const TRIES_MAX: usize = 3;
 
-/// Runs a query on another thread.
-/// # Errors
-/// [`Fault::Store`]
-pub async fn query<T: Send + 'static>(
-    parts: &Parts,
-    ask: impl FnOnce(&mut Db) -> Result<T, StoreFault> + Send + 'static,
-) -> Result<T, Fault> {
-    let store = Arc::clone(&parts.store);
-    let asked = actix_web::rt::task::spawn_blocking(move || ask(&mut *store.connection()?)).await;
-    let answer = asked.map_err(|fault| StoreFault::Pool(fault.to_string()))?;
-    Ok(answer?)
+/// Which ordered file a response serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serves {
+    /// For which order.
+    pub order: OrderId,
+    /// Of which version.
+    pub manifest: DocumentDigest,
+    /// Of which file.
+    pub path: String,
 }
 
 /// A part of a stored content that is being sent.
@@ -56,7 +54,8 @@ struct Account {
     parts: Parts,
     blob: BlobRow,
     /// None where nobody's order is served.
-    went: Option<Went>,
+    serves: Option<Serves>,
+    first: u64,
     sent: u64,
     /// The length of the last block that the connection was given: it may not have gone.
     last: u64,
@@ -65,20 +64,17 @@ struct Account {
 }
 
 impl Sending {
-    /// Sends `range` of a content; for an order it is kept what went. The fields `first` and `last` of `went` are set here.
+    /// Sends `range` of a content; for an order it is kept what went.
     #[must_use]
-    pub fn new(parts: &Parts, blob: BlobRow, range: Range<u64>, went: Option<Went>) -> Self {
-        let wanted = range.end.saturating_sub(range.start);
-        let went = went.map(|went| Went {
-            first: range.start,
-            ..went
-        });
+    pub fn new(parts: &Parts, blob: BlobRow, range: Range<u64>, serves: Option<Serves>) -> Self {
+        let (first, wanted) = (range.start, range.end.saturating_sub(range.start));
         Self {
             bytes: Box::pin(parts.blobs.read(&blob, range)),
             account: Account {
                 parts: parts.clone(),
                 blob,
-                went,
+                serves,
+                first,
                 sent: 0,
                 last: 0,
                 wanted,
@@ -116,10 +112,9 @@ impl Account {
             let Ok(now) = parts.clock.now() else {
                 return;
             };
-            let marked = query(&parts, move |db| {
-                blob::found(db, &blob, State::Damaged, now)
-            })
-            .await;
+            let marked = parts
+                .query(move |db| blob::found(db, &blob, State::Damaged, now))
+                .await;
             if let Err(fault) = marked {
                 tracing::error!(fault = %Whole(&fault), "a damaged content is not marked");
             }
@@ -138,14 +133,13 @@ impl Account {
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let (counted, parts) = (self.counted(), self.parts.clone());
-        let Some(mut went) = self.went.take() else {
+        let (first, counted, parts) = (self.first, self.counted(), self.parts.clone());
+        let Some(serves) = self.serves.take() else {
             return;
         };
         spawn(async move {
-            went.last = went.first.saturating_add(counted).saturating_sub(1);
-            let (order, manifest) = (went.order, went.manifest);
-            if let Err(fault) = keep(&parts, went, counted).await {
+            let (order, manifest) = (serves.order, serves.manifest);
+            if let Err(fault) = keep(&parts, serves, first, counted).await {
                 tracing::error!(fault = %Whole(&fault), "what went out is not kept; it must go out again");
                 return;
             }
@@ -163,12 +157,19 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-async fn keep(parts: &Parts, mut went: Went, counted: u64) -> Result<(), Fault> {
+async fn keep(parts: &Parts, serves: Serves, first: u64, counted: u64) -> Result<(), Fault> {
     if counted == 0 {
         return Ok(());
     }
-    went.at = parts.clock.now()?;
-    query(parts, move |db| delivery::served(db, &went)).await
+    let went = Went {
+        order: serves.order,
+        manifest: serves.manifest,
+        path: serves.path,
+        first,
+        last: first.saturating_add(counted).saturating_sub(1),
+        at: parts.clock.now()?,
+    };
+    parts.query(move |db| delivery::served(db, &went)).await
 }
 
 /// How far the delivery of an ordered version is.
@@ -192,11 +193,11 @@ pub async fn progress(
     order: OrderId,
     manifest: DocumentDigest,
 ) -> Result<Option<Progress>, Fault> {
-    let read = query(parts, move |db| {
+    let read = parts.query(move |db| {
         let Some(uploaded) = delivery::version(db, manifest)? else {
             return Ok(None);
         };
-        let files = delivery::files(db, manifest)?;
+        let files = file::all(db, &manifest.to_string())?;
         let ranges = delivery::ranges(db, order, manifest)?;
         Ok(Some((
             uploaded,
@@ -208,7 +209,7 @@ pub async fn progress(
     let Some((uploaded, files, ranges, delivery)) = read.await? else {
         return Ok(None);
     };
-    let manifest = Manifest::new(files.into_iter().map(line).collect())?;
+    let manifest = Manifest::new(files)?;
     let mut served = Served::new(&manifest);
     for (path, first, last) in ranges {
         served.add(&path, first, last);
@@ -219,14 +220,6 @@ pub async fn progress(
         served,
         delivery,
     }))
-}
-
-fn line(file: File) -> FileLine {
-    FileLine {
-        sha256: file.sha256,
-        bytes: file.bytes,
-        path: file.path,
-    }
 }
 
 /// Signs and enters the delivery of an ordered version once every byte of it went out; before that, and where it is delivered
@@ -314,7 +307,9 @@ impl Next {
 async fn sign(parts: &Parts, progress: &Progress, next: Next) -> Result<Option<Committed>, Fault> {
     let nonce = receipt::Nonce::new(*parts.clock.salt()?.bytes());
     let (of, text) = ((next.order, next.manifest), progress.served.text());
-    let begun = query(parts, move |db| delivery::begin(db, of, nonce, &text)).await?;
+    let begun = parts
+        .query(move |db| delivery::begin(db, of, nonce, &text))
+        .await?;
     let possession = possession(parts, &progress.manifest, begun.nonce).await?;
     let now = parts.clock.now()?;
     let claims = DataDelivery {
@@ -350,7 +345,9 @@ async fn sign(parts: &Parts, progress: &Progress, next: Next) -> Result<Option<C
     };
     match parts.desk.submit_one(request).await {
         Outcome::Accepted(committed) | Outcome::Known(committed) => {
-            query(parts, move |db| delivery::signed_by_us(db, of, &compact)).await?;
+            parts
+                .query(move |db| delivery::signed_by_us(db, of, &compact))
+                .await?;
             Ok(Some(*committed))
         }
         Outcome::Refused(refusal) if refusal.code == verifier::refusal::Code::ReceiptChain => {
@@ -370,7 +367,7 @@ async fn possession(
     let mut possession = Possession::new(nonce, manifest.bytes());
     for wanted in possession.wants().to_vec() {
         for (sha256, range) in pieces(manifest, &wanted) {
-            let blob = query(parts, move |db| blob::get(db, &sha256)).await?;
+            let blob = parts.query(move |db| blob::get(db, &sha256)).await?;
             let blob = blob.ok_or_else(|| {
                 StoreFault::Inconsistent("the content of a published file is not stored".to_owned())
             })?;
@@ -401,6 +398,7 @@ fn pieces(manifest: &Manifest, wanted: &Range<u64>) -> Vec<([u8; 32], Range<u64>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use verifier::dataset::FileLine;
 
     #[test]
     fn a_range_of_a_version_crosses_its_files() {

@@ -3,7 +3,6 @@
 //! The rules know digests. Of a version that was uploaded here the exchange also promises the bytes: it is sold only while it
 //! is listed and every byte of it is whole on our disks.
 
-use std::sync::Arc;
 use verifier::book::Book;
 use verifier::dataset::{State, state};
 use verifier::id::DocumentDigest;
@@ -11,7 +10,7 @@ use verifier::refusal::{Code, Refusal};
 
 use super::{Fault, Parts};
 use crate::store::dataset::sale::is_whole;
-use crate::store::{Store, StoreFault};
+use crate::store::{Db, StoreFault};
 
 /// Lets versions be sold: those of digests alone, and those uploaded here that are listed and whole.
 /// # Errors
@@ -20,10 +19,7 @@ pub async fn check(parts: &Parts, manifests: Vec<DocumentDigest>) -> Result<(), 
     if manifests.is_empty() {
         return Ok(());
     }
-    let store = Arc::clone(&parts.store);
-    let asked = tokio::task::spawn_blocking(move || uploaded(&store, manifests)).await;
-    let uploaded =
-        asked.map_err(|_| Fault::Unanswered(crate::sequencer::Unanswered::Internal))??;
+    let uploaded = parts.query(move |db| uploaded(db, manifests)).await?;
     if uploaded.is_empty() {
         return Ok(());
     }
@@ -33,13 +29,12 @@ pub async fn check(parts: &Parts, manifests: Vec<DocumentDigest>) -> Result<(), 
 
 /// Which of the versions were uploaded here, and whether they are whole.
 fn uploaded(
-    store: &Store,
+    db: &mut Db,
     manifests: Vec<DocumentDigest>,
 ) -> Result<Vec<(DocumentDigest, bool)>, StoreFault> {
-    let mut db = store.connection()?;
     let mut uploaded = Vec::new();
     for manifest in manifests {
-        if let Some(whole) = is_whole(&mut db, &manifest.to_string())? {
+        if let Some(whole) = is_whole(db, &manifest.to_string())? {
             uploaded.push((manifest, whole));
         }
     }

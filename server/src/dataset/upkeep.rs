@@ -92,7 +92,9 @@ pub async fn complete(parts: &Parts, turn: Turn, found: &Upload) -> Result<(), F
         Some(_) | None => "",
     };
     let id = found.id.clone();
-    blocking(parts, move |db| upload::complete(db, &id, &sha256, why)).await?;
+    parts
+        .query(move |db| upload::complete(db, &id, &sha256, why))
+        .await?;
     parts
         .completed
         .send_modify(|count| *count = count.wrapping_add(1));
@@ -101,20 +103,7 @@ pub async fn complete(parts: &Parts, turn: Turn, found: &Upload) -> Result<(), F
 
 async fn row(parts: &Parts, id: &UploadId) -> Result<Option<Upload>, Fault> {
     let id = id.clone();
-    blocking(parts, move |db| upload::get(db, id.as_str())).await
-}
-
-/// Runs statements on a thread that may wait.
-pub(crate) async fn blocking<T: Send + 'static>(
-    parts: &Parts,
-    work: impl FnOnce(&mut crate::store::Db) -> Result<T, crate::store::StoreFault> + Send + 'static,
-) -> Result<T, Fault> {
-    let store = Arc::clone(&parts.store);
-    let done = actix_web::rt::task::spawn_blocking(move || work(&mut *store.connection()?)).await;
-    match done {
-        Ok(done) => done.map_err(Fault::Store),
-        Err(fault) => Err(Fault::File(PathBuf::new(), io::Error::other(fault))),
-    }
+    parts.query(move |db| upload::get(db, id.as_str())).await
 }
 
 fn remove_orphan(parts: &Parts, id: &UploadId) -> Result<(), Fault> {
@@ -130,7 +119,10 @@ fn remove_orphan(parts: &Parts, id: &UploadId) -> Result<(), Fault> {
 /// Ends uploads whose time is over, with their bytes.
 async fn sweep(parts: &Parts) -> Result<(), Fault> {
     let now = parts.clock.now()?;
-    for found in blocking(parts, move |db| upload::expired(db, now, EXPIRED_MAX)).await? {
+    for found in parts
+        .query(move |db| upload::expired(db, now, EXPIRED_MAX))
+        .await?
+    {
         let Some(id) = UploadId::parse(&found.id) else {
             continue;
         };
@@ -138,7 +130,7 @@ async fn sweep(parts: &Parts) -> Result<(), Fault> {
         let Ok(_turn) = parts.spools.turn(&id) else {
             continue;
         };
-        blocking(parts, move |db| upload::end(db, &found.id)).await?;
+        parts.query(move |db| upload::end(db, &found.id)).await?;
         parts.spools.remove(&id)?;
     }
     Ok(())
@@ -149,7 +141,10 @@ async fn rehash(parts: &Parts, every: Duration) -> Result<(), Fault> {
     let now = parts.clock.now()?;
     let seconds = i64::try_from(every.as_secs()).unwrap_or(i64::MAX);
     let then = now.after(seconds.saturating_neg());
-    for found in blocking(parts, move |db| blob::due(db, then, REHASHED_MAX)).await? {
+    for found in parts
+        .query(move |db| blob::due(db, then, REHASHED_MAX))
+        .await?
+    {
         let (blobs, of) = (parts.blobs.clone(), found.clone());
         let whole = actix_web::rt::task::spawn_blocking(move || blobs.is_whole(&of)).await;
         let whole = whole
@@ -158,7 +153,9 @@ async fn rehash(parts: &Parts, every: Duration) -> Result<(), Fault> {
         if !whole {
             tracing::error!(object = %found.object, "a stored content is damaged; its sale stops");
         }
-        blocking(parts, move |db| blob::found(db, &found, state, now)).await?;
+        parts
+            .query(move |db| blob::found(db, &found, state, now))
+            .await?;
     }
     Ok(())
 }

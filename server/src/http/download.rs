@@ -17,19 +17,20 @@ use futures_util::stream;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use verifier::dataset::entitled;
-use verifier::id::{DocumentDigest, OrderId};
+use verifier::dataset::{FileLine, entitled};
+use verifier::id::{DocumentDigest, OrderId, hex};
 use verifier::json;
 use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Caller, Sees};
 use super::command::{read_body, require_media_type};
 use super::problem::Problem;
-use super::{COMMAND_BYTES_MAX, Does, Handler, Route, Shared, Verb};
-use crate::dataset::deliver::{self, Sending};
+use super::{COMMAND_BYTES_MAX, Route, Shared, Verb, own};
+use crate::address;
+use crate::dataset::deliver::{self, Sending, Serves};
 use crate::dataset::link::{LINK_SECONDS, Link, Links};
 use crate::store::dataset::blob::{self, BlobRow, State};
-use crate::store::dataset::delivery::{self, File, Went};
+use crate::store::dataset::file as files;
 use range::{Conditions, Part, disposition};
 
 const OCTETS: &str = "application/octet-stream";
@@ -84,22 +85,6 @@ pub(super) const ROUTES: &[Route] = &[
         "What went out for an order, and what the buyer must show to hold",
     ),
 ];
-
-/// A route of a handler of its own.
-pub(super) const fn own(
-    method: Verb,
-    path: &'static str,
-    sees: Sees,
-    handler: Handler,
-    summary: &'static str,
-) -> Route {
-    Route {
-        method,
-        path,
-        summary,
-        does: Does::Own(sees, handler),
-    }
-}
 
 /// `GET|HEAD /v1/files/{manifest}/{path}`
 async fn file(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -169,7 +154,7 @@ async fn make_link(
     let url = format!(
         "{}/v1/links/{token}/{}",
         base(&shared, &request),
-        in_url(&asked.path)
+        address::path(&asked.path)
     );
     Ok(HttpResponse::Created().json(json!({ "url": url, "expires_at": ends })))
 }
@@ -187,40 +172,9 @@ pub(super) fn base(shared: &Shared, request: &HttpRequest) -> String {
     })
 }
 
-/// A path of a manifest in a URL.
-pub(super) fn in_url(path: &str) -> String {
-    let mut text = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
 /// A parameter of the path. What the router leaves encoded (`%`, `+`, `/`) is decoded here, once.
 pub(super) fn parameter(request: &HttpRequest, name: &str) -> String {
-    let text = request.match_info().get(name).unwrap_or_default();
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        let digits = after.split_at_checked(2).filter(|_| *first == b'%');
-        let byte = digits.and_then(|(digits, after)| {
-            let digits = std::str::from_utf8(digits).ok()?;
-            Some((u8::from_str_radix(digits, 16).ok()?, after))
-        });
-        match byte {
-            Some((byte, after)) => {
-                decoded.push(byte);
-                rest = after;
-            }
-            None => decoded.push(*first),
-        }
-    }
-    String::from_utf8(decoded).unwrap_or_else(|_| text.to_owned())
+    address::decoded(request.match_info().get(name).unwrap_or_default())
 }
 
 /// By which order a caller may download a version; none for its vendor and whoever assesses it.
@@ -251,10 +205,10 @@ async fn stored(
     shared: &Shared,
     manifest: DocumentDigest,
     path: &str,
-) -> Result<(File, BlobRow), Problem> {
+) -> Result<(FileLine, BlobRow), Problem> {
     let name = path.to_owned();
-    let found = deliver::query(&shared.data, move |db| {
-        let Some(file) = delivery::file(db, manifest, &name)? else {
+    let found = shared.data.query(move |db| {
+        let Some(file) = files::get(db, &manifest.to_string(), &name)? else {
             return Ok(None);
         };
         let blob = blob::get(db, &file.sha256)?;
@@ -292,15 +246,12 @@ pub(super) async fn send(
     if request.method() == Method::HEAD {
         return Ok(response.body(SizedStream::new(length, stream::empty::<Nothing>())));
     }
-    let went = wanted.order.map(|order| Went {
+    let serves = wanted.order.map(|order| Serves {
         order,
         manifest: wanted.manifest,
         path: wanted.path.clone(),
-        first: range.start,
-        last: range.start,
-        at: verifier::time::Timestamp::EPOCH,
     });
-    let sending = Sending::new(&shared.data, blob, range, went);
+    let sending = Sending::new(&shared.data, blob, range, serves);
     Ok(response.body(SizedStream::new(length, sending)))
 }
 
@@ -309,7 +260,7 @@ type Nothing = Result<web::Bytes, crate::dataset::Fault>;
 /// The status with the bytes that follow, or an answer that has none.
 fn head(
     part: &Part,
-    file: &File,
+    file: &FileLine,
 ) -> Result<(HttpResponseBuilder, std::ops::Range<u64>), Box<HttpResponse>> {
     match part {
         Part::Whole => Ok((HttpResponse::Ok(), 0..file.bytes)),
@@ -335,14 +286,14 @@ fn head(
     }
 }
 
-fn bare(status: StatusCode, file: &File) -> HttpResponse {
+fn bare(status: StatusCode, file: &FileLine) -> HttpResponse {
     HttpResponse::build(status)
         .insert_header((ETAG, tag(&file.sha256)))
         .insert_header((CACHE_CONTROL, UNKEPT))
         .finish()
 }
 
-fn describe(response: &mut HttpResponseBuilder, file: &File) {
+fn describe(response: &mut HttpResponseBuilder, file: &FileLine) {
     let digest = format!("sha-256=:{}:", STANDARD.encode(file.sha256));
     response
         .insert_header((CONTENT_TYPE, OCTETS))
@@ -355,8 +306,7 @@ fn describe(response: &mut HttpResponseBuilder, file: &File) {
 
 /// The strong entity tag of a content.
 pub(super) fn tag(sha256: &[u8; 32]) -> String {
-    let hex: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{hex}\"")
+    format!("\"{}\"", hex(sha256))
 }
 
 fn conditions(request: &HttpRequest) -> Conditions {
@@ -450,26 +400,4 @@ async fn written(
         "delivered_ranges": kept.map(|kept| kept.ranges.as_str()),
         "receipt": kept.and_then(|kept| kept.jws.as_deref()),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use actix_web::test::TestRequest;
-
-    #[test]
-    fn a_path_in_a_url_comes_back_as_it_was() {
-        let path = "数 据/50%25 + a#b?.csv";
-        assert_eq!(in_url("a b/数"), "a%20b/%E6%95%B0");
-        let request = TestRequest::with_uri("/")
-            .param("path", "50%2525 %2B a")
-            .to_http_request();
-        assert_eq!(parameter(&request, "path"), "50%25 + a");
-        let encoded = in_url(path);
-        assert!(encoded.bytes().all(|c| c.is_ascii_graphic()));
-        let request = TestRequest::with_uri("/")
-            .param("path", encoded)
-            .to_http_request();
-        assert_eq!(parameter(&request, "path"), path);
-    }
 }

@@ -13,16 +13,16 @@ use verifier::id::{DocumentDigest, PartyId};
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
-use super::access::{self, Caller, Sees, store_fault};
+use super::access::{self, Caller, Sees};
 use super::problem::Problem;
 use super::read::QUERY_BYTES_MAX;
-use super::{Does, Route, Shared, Verb};
+use super::{Route, Shared, Verb, own};
 use crate::dataset::find::{self, Found, Hit, Query};
 
 /// The routes of search.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Verb::Get, path: "/v1/search", summary: "Search the datasets for sale; with a buyer's key, what each costs after subsidies", does: Does::Own(Sees::Public, |shared, request, _| Box::pin(answer(shared, request))) },
+    own(Verb::Get, "/v1/search", Sees::Public, |shared, request, _| Box::pin(answer(shared, request)), "Search the datasets for sale; with a buyer's key, what each costs after subsidies"),
 ];
 
 /// Hits on a page that nobody asked the length of.
@@ -50,11 +50,11 @@ async fn answer(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
     };
     let asked = asked(request.query_string())?;
     super::read::seen(&shared, &request).await?;
-    let (store, query) = (Arc::clone(&shared.store), asked.query.clone());
-    let rows = web::block(move || find::candidates(&mut *store.connection()?, &query))
-        .await
-        .map_err(|fault| Problem::Internal(fault.to_string()))?
-        .map_err(store_fault)?;
+    let query = asked.query.clone();
+    let rows = shared
+        .data
+        .query(move |db| find::candidates(db, &query))
+        .await?;
     let now = shared.now()?;
     let body = shared
         .desk

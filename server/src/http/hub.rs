@@ -11,17 +11,18 @@ use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::Value;
 use std::sync::Arc;
 use verifier::book::Book;
-use verifier::dataset::{State, state};
+use verifier::dataset::{FileLine, State, state};
 use verifier::id::DocumentDigest;
 use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Sees};
-use super::download::{self, Wanted, own, parameter};
+use super::download::{self, Wanted, parameter};
 use super::problem::Problem;
 use super::read::QUERY_BYTES_MAX;
-use super::{Route, Shared, Verb};
-use crate::dataset::deliver;
-use crate::store::dataset::delivery::{self, File, Listing, Uploaded};
+use super::{Route, Shared, Verb, own};
+use crate::address;
+use crate::store::dataset::delivery::{self, Listing, Uploaded};
+use crate::store::dataset::file;
 use body::{Branch, Depth, Repository};
 
 const INFO: &str = "/api/datasets/{handle}/{name}";
@@ -83,7 +84,7 @@ struct Found {
     id: String,
     listing: Listing,
     uploaded: Uploaded,
-    files: Vec<File>,
+    files: Vec<FileLine>,
 }
 
 /// Finds the version that a request names, or what a hub's client is told.
@@ -93,9 +94,9 @@ async fn found(
 ) -> Result<Result<Found, HttpResponse>, Problem> {
     let (handle, name) = (parameter(request, "handle"), parameter(request, "name"));
     let id = format!("{handle}/{name}");
-    let asked = deliver::query(&shared.data, move |db| {
-        delivery::listing(db, &handle, &name)
-    });
+    let asked = shared
+        .data
+        .query(move |db| delivery::listing(db, &handle, &name));
     let Some(listing) = asked.await? else {
         let sentence = "there is no such listing; /v1/datasets lists what is sold";
         return Ok(Err(HubError::NoRepository.found(sentence)));
@@ -117,7 +118,10 @@ async fn found(
         return Ok(Err(HubError::NoRevision.found(sentence)));
     };
     let manifest = uploaded.manifest;
-    let files = deliver::query(&shared.data, move |db| delivery::files(db, manifest)).await?;
+    let files = shared
+        .data
+        .query(move |db| file::all(db, &manifest.to_string()))
+        .await?;
     Ok(Ok(Found {
         id,
         listing,
@@ -189,10 +193,10 @@ async fn tree(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     if let Some(next) = next {
         let recursive = asked.depth == Depth::All;
         let (base, path) = (download::base(&shared, &request), request.path());
-        let next = download::in_url(&next).replace('/', "%2F");
+        let next = address::name(&next);
         let link = format!(
             "<{base}{}?recursive={recursive}&cursor={next}>; rel=\"next\"",
-            download::in_url(path)
+            address::path(path)
         );
         response.insert_header((LINK, link));
     }

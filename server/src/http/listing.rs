@@ -4,26 +4,26 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
-use verifier::dataset::check_path;
-use verifier::id::DocumentDigest;
+use verifier::dataset::{FileLine, check_path};
+use verifier::id::{DocumentDigest, hex};
 use verifier::json;
 use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Caller, Sees};
 use super::problem::Problem;
-use super::{Route, Shared, Verb, keyed};
+use super::{Route, Shared, Verb, keyed, own};
 use crate::dataset::card::Card;
-use crate::store::dataset::listing::{self as rows, Document, File, Listing};
-use crate::store::{Db, StoreFault};
+use crate::store::dataset::listing::{self as rows, Document, Listing};
+use crate::store::dataset::{file, upload};
 
 /// The routes of drafts.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Verb::Post, path: "/v1/handles", summary: "Take a name for my listings' addresses", does: super::Does::Own(Sees::Party, |s, r, p| Box::pin(take_handle(s, r, p))) },
-    Route { method: Verb::Post, path: "/v1/listings", summary: "Draft a listing: its card", does: super::Does::Own(Sees::Party, |s, r, p| Box::pin(draft(s, r, p))) },
-    Route { method: Verb::Post, path: "/v1/documents", summary: "Keep the text of a licence", does: super::Does::Own(Sees::Party, |s, r, p| Box::pin(keep(s, r, p))) },
-    Route { method: Verb::Post, path: "/v1/listings/{handle}/{name}/files", summary: "Put an upload at a path of a draft", does: super::Does::Own(Sees::Party, |s, r, p| Box::pin(attach(s, r, p))) },
-    Route { method: Verb::Get, path: "/v1/listings/{handle}/{name}", summary: "My draft and what it lacks", does: super::Does::Own(Sees::Party, |s, r, _| Box::pin(show(s, r))) },
+    own(Verb::Post, "/v1/handles", Sees::Party, |s, r, p| Box::pin(take_handle(s, r, p)), "Take a name for my listings' addresses"),
+    own(Verb::Post, "/v1/listings", Sees::Party, |s, r, p| Box::pin(draft(s, r, p)), "Draft a listing: its card"),
+    own(Verb::Post, "/v1/documents", Sees::Party, |s, r, p| Box::pin(keep(s, r, p)), "Keep the text of a licence"),
+    own(Verb::Post, "/v1/listings/{handle}/{name}/files", Sees::Party, |s, r, p| Box::pin(attach(s, r, p)), "Put an upload at a path of a draft"),
+    own(Verb::Get, "/v1/listings/{handle}/{name}", Sees::Party, |s, r, _| Box::pin(show(s, r)), "My draft and what it lacks"),
 ];
 
 #[derive(Deserialize, Serialize)]
@@ -61,7 +61,7 @@ async fn take_handle(
     let asked: Handle = json::read(&body).map_err(Refusal::from)?;
     check_name(&asked.handle)?;
     let (party, handle) = (caller.party.to_string(), asked.handle);
-    let held = stored(&shared, move |db| {
+    let held = shared.data.query(move |db| {
         rows::take_handle(db, &handle, &party)?;
         Ok(rows::handle_of(db, &party)?.is_some_and(|held| held == handle))
     });
@@ -89,13 +89,9 @@ async fn draft(
         .clock
         .salt()
         .map_err(|fault| Problem::Internal(fault.to_string()))?;
-    let id: String = salt
-        .bytes()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let id = hex(salt.bytes());
     let (party, changed) = (caller.party.to_string(), shared.now()?.unix());
-    let kept = stored(&shared, move |db| {
+    let kept = shared.data.query(move |db| {
         let Some(handle) = rows::handle_of(db, &party)? else {
             return Ok(None);
         };
@@ -136,7 +132,10 @@ async fn keep(
         party: Some(caller.party.to_string()),
         body: asked.text.into_bytes(),
     };
-    stored(&shared, move |db| rows::keep_document(db, &document)).await?;
+    shared
+        .data
+        .query(move |db| rows::keep_document(db, &document))
+        .await?;
     Ok(HttpResponse::Created().json(json!({ "digest": digest })))
 }
 
@@ -149,19 +148,22 @@ async fn attach(
     let asked: Attached = json::read(&body).map_err(Refusal::from)?;
     let refused = |why| Refusal::new(Code::RequestMalformed, format!("path: {why}"));
     check_path(&asked.path).map_err(refused)?;
-    let listing = own(&shared, caller, &request).await?;
+    let listing = my_listing(&shared, caller, &request).await?;
     let party = caller.party.to_string();
-    let put = stored(&shared, move |db| {
-        let Some((sha256, bytes)) = rows::complete_upload(db, &asked.upload, &party)? else {
+    let put = shared.data.query(move |db| {
+        let found = upload::get(db, &asked.upload)?;
+        let complete = found.filter(|of| of.party == party && of.state == upload::State::Complete);
+        let Some((sha256, bytes)) = complete.and_then(|of| Some((of.sha256?, of.length))) else {
             return Ok(false);
         };
-        rows::put_file(
+        let path = asked.path;
+        file::put(
             db,
             &listing.id,
-            &File {
-                path: asked.path,
+            &FileLine {
                 sha256,
                 bytes,
+                path,
             },
         )?;
         Ok(true)
@@ -178,10 +180,10 @@ async fn attach(
 
 async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = access::caller(&shared, &request).await?;
-    let listing = own(&shared, caller, &request).await?;
+    let listing = my_listing(&shared, caller, &request).await?;
     let card = Card::parse(listing.card.as_bytes())?;
     let id = listing.id.clone();
-    let files = stored(&shared, move |db| rows::files(db, &id)).await?;
+    let files = shared.data.query(move |db| file::all(db, &id)).await?;
     let files: Vec<Value> = files
         .iter()
         .map(|file| json!({ "path": file.path, "bytes": file.bytes }))
@@ -193,7 +195,7 @@ async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
 }
 
 /// A vendor's draft, found by the names in the path; another's is as unknown as none.
-async fn own(
+async fn my_listing(
     shared: &Arc<Shared>,
     caller: Caller,
     request: &HttpRequest,
@@ -206,7 +208,7 @@ async fn own(
             .to_owned()
     };
     let (handle, name, party) = (part("handle"), part("name"), caller.party.to_string());
-    let found = stored(shared, move |db| {
+    let found = shared.data.query(move |db| {
         if rows::party_of(db, &handle)?.is_none_or(|of| of != party) {
             return Ok(None);
         }
@@ -228,17 +230,6 @@ async fn vendor(
         .read(|book| access::stands(book, caller))
         .await??;
     Ok((caller, body))
-}
-
-async fn stored<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    work: impl FnOnce(&mut Db) -> Result<T, StoreFault> + Send + 'static,
-) -> Result<T, Problem> {
-    let store = Arc::clone(&shared.store);
-    web::block(move || work(&mut *store.connection()?))
-        .await
-        .map_err(|fault| Problem::Internal(fault.to_string()))?
-        .map_err(access::store_fault)
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {

@@ -12,16 +12,17 @@ use futures_util::StreamExt as _;
 use serde_json::json;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
-use verifier::book::command::Role;
+use verifier::book::command::Kind;
 use verifier::dataset::check_path;
+use verifier::id::hex;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
 use super::access::{self, Caller};
-use super::{Does, Problem, Route, Sees, Shared, Verb};
+use super::{Problem, Route, Sees, Shared, Verb, own};
 use crate::dataset::spool::Turn;
 use crate::dataset::tus::{self, Metadata, Sum};
-use crate::dataset::upkeep::{self, blocking};
+use crate::dataset::upkeep;
 use crate::dataset::{Parts, UploadId};
 use crate::store::dataset::blob;
 use crate::store::dataset::upload::{self, State, Upload};
@@ -46,14 +47,14 @@ const OVERRIDE: &str = "x-http-method-override";
 /// What uploads add to the table.
 #[rustfmt::skip]
 pub(super) const ROUTES: &[Route] = &[
-    Route { method: Verb::Options, path: "/v1/uploads", summary: "What tus 1.0.0 can do here", does: Does::Own(Sees::Public, |s, _, _| Box::pin(async move { Ok(options(&s)) })) },
-    Route { method: Verb::Post, path: "/v1/uploads", summary: "Begin an upload (tus creation)", does: Does::Own(Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Create, s, r, p))) },
-    Route { method: Verb::Options, path: "/v1/uploads/{id}", summary: "What tus 1.0.0 can do here", does: Does::Own(Sees::Public, |s, _, _| Box::pin(async move { Ok(options(&s)) })) },
-    Route { method: Verb::Head, path: "/v1/uploads/{id}", summary: "How far an upload is (tus)", does: Does::Own(Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Offset, s, r, p))) },
-    Route { method: Verb::Patch, path: "/v1/uploads/{id}", summary: "Continue an upload (tus)", does: Does::Own(Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Append, s, r, p))) },
-    Route { method: Verb::Delete, path: "/v1/uploads/{id}", summary: "End an upload (tus termination)", does: Does::Own(Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::End, s, r, p))) },
-    Route { method: Verb::Post, path: "/v1/uploads/{id}", summary: "PATCH or DELETE named in X-HTTP-Method-Override (tus)", does: Does::Own(Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Named, s, r, p))) },
-    Route { method: Verb::Get, path: "/v1/uploads/{id}", summary: "Where an upload stands", does: Does::Own(Sees::Party, |s, r, _| Box::pin(show(s, r))) },
+    own(Verb::Options, "/v1/uploads", Sees::Public, |s, _, _| Box::pin(async move { Ok(options(&s)) }), "What tus 1.0.0 can do here"),
+    own(Verb::Post, "/v1/uploads", Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Create, s, r, p)), "Begin an upload (tus creation)"),
+    own(Verb::Options, "/v1/uploads/{id}", Sees::Public, |s, _, _| Box::pin(async move { Ok(options(&s)) }), "What tus 1.0.0 can do here"),
+    own(Verb::Head, "/v1/uploads/{id}", Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Offset, s, r, p)), "How far an upload is (tus)"),
+    own(Verb::Patch, "/v1/uploads/{id}", Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Append, s, r, p)), "Continue an upload (tus)"),
+    own(Verb::Delete, "/v1/uploads/{id}", Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::End, s, r, p)), "End an upload (tus termination)"),
+    own(Verb::Post, "/v1/uploads/{id}", Sees::Party, |s, r, p| Box::pin(tus_answer(Asks::Named, s, r, p)), "PATCH or DELETE named in X-HTTP-Method-Override (tus)"),
+    own(Verb::Get, "/v1/uploads/{id}", Sees::Party, |s, r, _| Box::pin(show(s, r)), "Where an upload stands"),
 ];
 
 /// What a request of tus asks for.
@@ -134,19 +135,15 @@ async fn asked(
     }
 }
 
-/// Whoever may upload: a vendor. Where a key is none of these, that is all that is said.
+/// Whoever may upload: who may publish datasets. Where a key is not of such a role, that is all that is said.
 async fn vendor(shared: &Arc<Shared>, request: &HttpRequest) -> Result<Caller, Problem> {
     let caller = access::caller(shared, request).await?;
     shared
         .desk
         .read(move |book| access::stands(book, caller))
         .await??;
-    if caller.role == Role::Vendor {
-        return Ok(caller);
-    }
-    let role = caller.role.as_str();
-    let why = format!("uploads need a key of role vendor; this one is of role {role}");
-    Err(Refusal::new(Code::AccessRole, why).into())
+    access::permit(caller, Kind::PublishDataset)?;
+    Ok(caller)
 }
 
 fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
@@ -199,7 +196,7 @@ async fn create(
             Err(problem) => {
                 // Nobody was told of it.
                 let (of, parts) = (found.id.clone(), parts.clone());
-                blocking(&parts, move |db| upload::end(db, &of)).await?;
+                parts.query(move |db| upload::end(db, &of)).await?;
                 parts.spools.remove(&id)?;
                 return Err(problem);
             }
@@ -259,7 +256,11 @@ fn asked_upload(shared: &Shared, caller: Caller, request: &HttpRequest) -> Resul
 async fn make_room(shared: &Shared, id: &UploadId, found: &Upload) -> Result<(), Problem> {
     let (parts, quota) = (&shared.data, shared.config.vendor_bytes_max);
     let party = found.party.clone();
-    if blocking(parts, move |db| upload::open_count(db, &party)).await? >= OPEN_MAX {
+    if parts
+        .query(move |db| upload::open_count(db, &party))
+        .await?
+        >= OPEN_MAX
+    {
         let why = format!("{OPEN_MAX} uploads of yours are open; finish or end some of them");
         return Err(Refusal::new(Code::UploadQuota, why).into());
     }
@@ -268,7 +269,7 @@ async fn make_room(shared: &Shared, id: &UploadId, found: &Upload) -> Result<(),
         .await
         .map_err(|fault| Problem::Internal(fault.to_string()))??;
     let row = found.clone();
-    let Err(left) = blocking(parts, move |db| upload::add(db, &row, quota)).await? else {
+    let Err(left) = parts.query(move |db| upload::add(db, &row, quota)).await? else {
         return Ok(());
     };
     parts.spools.remove(id)?;
@@ -298,7 +299,10 @@ async fn named(
     let id =
         UploadId::parse(request.match_info().get("id").unwrap_or_default()).ok_or_else(unknown)?;
     let of = id.clone();
-    let found = blocking(&shared.data, move |db| upload::get(db, of.as_str())).await?;
+    let found = shared
+        .data
+        .query(move |db| upload::get(db, of.as_str()))
+        .await?;
     let found = found.filter(|found| found.party == caller.party.to_string());
     let found = found.ok_or_else(unknown)?;
     if found.state == State::Gone {
@@ -316,13 +320,12 @@ async fn reached(parts: &Parts, id: &UploadId, found: &Upload) -> Result<u64, Pr
         return Ok(found.length);
     }
     let here = parts.spools.offset(id).await?;
-    let elsewhere = || {
-        Refusal::new(
-            Code::UploadUnknown,
-            "this upload is on another server of the exchange; ask that one",
-        )
-    };
     Ok(here.ok_or_else(elsewhere)?)
+}
+
+fn elsewhere() -> Refusal {
+    let why = "this upload is on another server of the exchange; ask that one";
+    Refusal::new(Code::UploadUnknown, why)
 }
 
 async fn offset(
@@ -384,7 +387,9 @@ async fn append(
     at(asked, turn_offset(parts, &turn, &id)?)?;
     found.expires = expiry(shared)?;
     let (of, until) = (found.id.clone(), found.expires);
-    blocking(parts, move |db| upload::put_off(db, &of, until)).await?;
+    parts
+        .query(move |db| upload::put_off(db, &of, until))
+        .await?;
     let offset = take(parts, turn, &found, (payload, check)).await?;
     response.insert_header((UPLOAD_OFFSET, offset));
     if offset < found.length {
@@ -395,8 +400,7 @@ async fn append(
 
 fn turn_offset(parts: &Parts, turn: &Turn, id: &UploadId) -> Result<u64, Problem> {
     if !parts.spools.path(id).exists() {
-        let why = "this upload is on another server of the exchange; ask that one";
-        return Err(Refusal::new(Code::UploadUnknown, why).into());
+        return Err(elsewhere().into());
     }
     Ok(turn.offset()?)
 }
@@ -434,7 +438,7 @@ async fn end(
     // Whoever writes it lets go first.
     reached(parts, &id, &found).await?;
     let turn = parts.spools.turn(&id)?;
-    blocking(parts, move |db| upload::end(db, &found.id)).await?;
+    parts.query(move |db| upload::end(db, &found.id)).await?;
     drop(turn);
     parts.spools.remove(&id)?;
     Ok(HttpResponse::NoContent().finish())
@@ -449,19 +453,16 @@ async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     };
     let sha256 = found.sha256;
     let stored = match sha256 {
-        Some(sha256) => blocking(&shared.data, move |db| blob::get(db, &sha256))
+        Some(sha256) => shared
+            .data
+            .query(move |db| blob::get(db, &sha256))
             .await?
             .is_some(),
         None => false,
     };
-    let hex = |hash: [u8; 32]| {
-        hash.iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect::<String>()
-    };
     let mut answer = json!({
         "id": found.id, "state": found.state.as_str(), "offset": offset, "length": found.length,
-        "path": found.path, "listing": found.listing, "sha256": sha256.map(hex), "stored": stored,
+        "path": found.path, "listing": found.listing, "sha256": sha256.map(|sha256| hex(&sha256)), "stored": stored,
     });
     if let Some(members) = answer.as_object_mut() {
         if found.state == State::Open {

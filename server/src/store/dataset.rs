@@ -4,6 +4,7 @@
 pub mod blob;
 pub mod check;
 pub mod delivery;
+pub mod file;
 pub mod listing;
 pub mod sale;
 pub mod search;

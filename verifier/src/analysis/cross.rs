@@ -14,7 +14,7 @@ use crate::book::Book;
 use crate::book::state::chain::{RunHash, Usage};
 use crate::book::state::order::Goods;
 use crate::book::state::site::{Capacity, Site};
-use crate::id::{GpuModel, OrderId, Sha256Hash, SiteId};
+use crate::id::{GpuModel, OrderId, Sha256Hash, SiteId, hex};
 use crate::programme::schema::EvidenceKind;
 use crate::signature::Kid;
 use crate::time::{ClockHour, HOUR_SECONDS, Timestamp};
@@ -317,15 +317,11 @@ fn runs(trails: &[Trail<'_>]) -> Vec<Finding> {
             }
         }
     }
+    // The hash of the run's name: the name itself stands in the receipts.
     let named = places.into_iter();
     named
         .map(|(run, places)| places_of("cross.run", format!("run {}", hex(&run)), places))
         .collect()
-}
-
-/// The first 16 bytes of SHA-256 of the run's name: the name itself stands in the receipts.
-fn hex(run: &RunHash) -> String {
-    run.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The same contract, invoice, payment or certificate in two trails.

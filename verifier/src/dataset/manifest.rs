@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use unicode_normalization::is_nfc;
 
-use super::hex;
-use crate::id::DocumentDigest;
+use crate::id::{DocumentDigest, hex};
 use crate::money::INTEGER_MAX;
 use crate::refusal::{Code, Refusal};
 

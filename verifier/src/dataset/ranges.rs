@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use super::{Manifest, hex};
-use crate::id::DocumentDigest;
+use super::Manifest;
+use crate::id::{DocumentDigest, hex};
 
 /// The bytes of a version that were served, by content: two files of one content are one.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Croissant 1.1 with RAI 1.0: what loads a dataset by machine. Inline context only: nothing has to be fetched to read it.
 
 use serde_json::{Map, Value, json};
+use verifier::id::hex;
 
-use super::listed::{Form, hex};
+use super::listed::Form;
 use super::{Card, ColumnKind, FileRow, Listed, RAI, Table, odrl, spdx};
 
 /// The media type of a Croissant document.

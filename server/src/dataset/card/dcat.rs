@@ -3,8 +3,9 @@
 //! A catalogue is written piece by piece: ten thousand datasets are never one value.
 
 use serde_json::{Value, json};
+use verifier::id::hex;
 
-use super::listed::{Form, hex};
+use super::listed::Form;
 use super::{FileRow, Listed, odrl, spdx};
 
 /// Codes of languages in the authority table that DCAT-AP asks for.

@@ -6,6 +6,7 @@ use verifier::money::Fen;
 use verifier::time::Timestamp;
 
 use super::Card;
+use crate::address;
 
 /// A published version.
 #[derive(Debug, Clone)]
@@ -185,7 +186,7 @@ impl Listed {
     /// The address of its documents, without their names.
     #[must_use]
     pub fn documents(&self, base: &str) -> String {
-        let version = encoded(&self.version);
+        let version = address::path(&self.version);
         format!("{base}/v1/listings/{}/{}/{version}", self.handle, self.name)
     }
 
@@ -195,8 +196,8 @@ impl Listed {
         format!(
             "{}/resolve/{}/{}",
             self.url(base),
-            encoded(&self.version),
-            encoded(path)
+            address::path(&self.version),
+            address::path(path)
         )
     }
 
@@ -241,22 +242,4 @@ impl Listed {
             &card.description
         }
     }
-}
-
-/// A path in an address (RFC 3986 §2.1): only unreserved characters and `/` stand for themselves.
-pub(super) fn encoded(path: &str) -> String {
-    let mut text = String::with_capacity(path.len());
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
-/// Bytes in small hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,5 +1,6 @@
 //! Which part of a file a request is answered with: conditions and ranges (RFC 9110 §13, §14). Pure; [`super`] asks.
 
+use crate::address;
 use std::ops::Range;
 
 /// The conditions of a request, as sent; several lines of one name are joined by commas (RFC 9110 §5.3).
@@ -123,15 +124,7 @@ fn names_weakly(list: &str, tag: &str) -> bool {
 /// `Content-Disposition` of a file: its name only, in the spelling that is never misread (RFC 6266 §4.3, RFC 8187 §3.2).
 pub(in crate::http) fn disposition(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
-    let mut text = "attachment; filename*=UTF-8''".to_owned();
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
+    format!("attachment; filename*=UTF-8''{}", address::name(name))
 }
 
 #[cfg(test)]

@@ -3,10 +3,9 @@
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use verifier::id::DocumentDigest;
+use verifier::dataset::FileLine;
+use verifier::id::{DocumentDigest, hex};
 use verifier::time::Timestamp;
-
-use crate::store::dataset::delivery::File;
 
 /// Items of one page of a tree.
 pub(super) const TREE_PAGE: usize = 1_000;
@@ -23,7 +22,7 @@ pub(super) struct Repository<'a> {
     /// When its listing changed last.
     pub(super) changed: Timestamp,
     /// Its files by path, with what is made beside them.
-    pub(super) files: &'a [File],
+    pub(super) files: &'a [FileLine],
 }
 
 /// The 64 digits of a manifest's digest.
@@ -34,11 +33,6 @@ pub(super) fn digits(manifest: DocumentDigest) -> String {
 /// The name of a version as a commit.
 pub(super) fn commit(manifest: DocumentDigest) -> String {
     short(&digits(manifest))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn short(digits: &str) -> String {
@@ -87,7 +81,10 @@ pub(super) enum Depth {
 }
 
 /// `GET /api/datasets/{handle}/{name}/tree/{rev}/{folder}`: a page, and where the next begins. None where there is no such folder.
-pub(super) fn tree(files: &[File], branch: &Branch<'_>) -> Option<(Vec<Value>, Option<String>)> {
+pub(super) fn tree(
+    files: &[FileLine],
+    branch: &Branch<'_>,
+) -> Option<(Vec<Value>, Option<String>)> {
     let mut items: BTreeMap<String, Value> = BTreeMap::new();
     for file in files {
         let Some(inside) = inside(&file.path, branch.folder) else {
@@ -125,7 +122,7 @@ fn inside<'a>(path: &'a str, folder: &str) -> Option<&'a str> {
     path.strip_prefix(folder)?.strip_prefix('/')
 }
 
-fn a_file(file: &File) -> Value {
+fn a_file(file: &FileLine) -> Value {
     let oid = short(&hex(&file.sha256));
     json!({ "type": "file", "oid": oid, "size": file.bytes, "path": file.path })
 }
@@ -139,8 +136,8 @@ fn a_folder(path: &str) -> Value {
 mod tests {
     use super::*;
 
-    fn files(paths: &[&str]) -> Vec<File> {
-        let file = |path: &&str| File {
+    fn files(paths: &[&str]) -> Vec<FileLine> {
+        let file = |path: &&str| FileLine {
             path: (*path).to_owned(),
             sha256: Sha256::digest(path).into(),
             bytes: path.len() as u64,
@@ -148,7 +145,7 @@ mod tests {
         paths.iter().map(file).collect()
     }
 
-    fn paths(files: &[File], folder: &str, depth: Depth) -> Option<Vec<String>> {
+    fn paths(files: &[FileLine], folder: &str, depth: Depth) -> Option<Vec<String>> {
         let branch = Branch {
             folder,
             depth,

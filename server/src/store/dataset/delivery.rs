@@ -5,21 +5,9 @@ use verifier::id::{DocumentDigest, OrderId};
 use verifier::receipt::Nonce;
 use verifier::time::Timestamp;
 
-use crate::store::schema::{
-    own_deliveries, own_documents, own_files, own_listings, own_ranges, own_versions,
-};
-use crate::store::{Db, StoreFault, hash, moment, on_backend, signed, unsigned};
-
-/// A file of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct File {
-    /// Its path in the version.
-    pub path: String,
-    /// SHA-256 of its content.
-    pub sha256: [u8; 32],
-    /// Its length.
-    pub bytes: u64,
-}
+use super::listing::{Document, keep_document};
+use crate::store::schema::{own_deliveries, own_listings, own_ranges, own_versions};
+use crate::store::{Db, StoreFault, moment, on_backend, signed, unsigned};
 
 /// A version that was uploaded here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,40 +111,6 @@ fn uploaded((manifest, version, card): (String, String, String)) -> Result<Uploa
         manifest,
         version,
         card,
-    })
-}
-
-/// The files of a version by path.
-/// # Errors
-/// As [`listing`].
-pub fn files(db: &mut Db, manifest: DocumentDigest) -> Result<Vec<File>, StoreFault> {
-    let rows: Vec<(String, Vec<u8>, i64)> = own_files::table
-        .filter(own_files::parent.eq(manifest.to_string()))
-        .select((own_files::path, own_files::sha256, own_files::bytes))
-        .load(db)?;
-    let mut files: Vec<File> = rows.into_iter().map(file_of).collect::<Result<_, _>>()?;
-    // Not the database's order: a collation is not the order of bytes.
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-/// One file of a version.
-/// # Errors
-/// As [`listing`].
-pub fn file(db: &mut Db, manifest: DocumentDigest, path: &str) -> Result<Option<File>, StoreFault> {
-    let row: Option<(String, Vec<u8>, i64)> = own_files::table
-        .find((manifest.to_string(), path))
-        .select((own_files::path, own_files::sha256, own_files::bytes))
-        .first(db)
-        .optional()?;
-    row.map(file_of).transpose()
-}
-
-fn file_of((path, sha256, bytes): (String, Vec<u8>, i64)) -> Result<File, StoreFault> {
-    Ok(File {
-        path,
-        sha256: hash(sha256, "own_files.sha256")?,
-        bytes: unsigned(bytes, "own_files.bytes")?,
     })
 }
 
@@ -272,14 +226,13 @@ pub fn begin(
         );
         on_backend!(db, conn => diesel::insert_into(own_deliveries::table)
             .values(row).on_conflict_do_nothing().execute(conn))?;
-        let document = (
-            own_documents::digest.eq(DocumentDigest::of(ranges.as_bytes()).to_string()),
-            own_documents::kind.eq("ranges"),
-            own_documents::party.eq(None::<String>),
-            own_documents::body.eq(ranges.as_bytes()),
-        );
-        on_backend!(db, conn => diesel::insert_into(own_documents::table)
-            .values(document).on_conflict_do_nothing().execute(conn))?;
+        let document = Document {
+            digest: DocumentDigest::of(ranges.as_bytes()).to_string(),
+            kind: "ranges".to_owned(),
+            party: None,
+            body: ranges.as_bytes().to_vec(),
+        };
+        keep_document(db, &document)?;
         let held = delivery(db, order, manifest)?;
         held.ok_or_else(|| {
             StoreFault::Inconsistent("a delivery that was just begun is gone".into())

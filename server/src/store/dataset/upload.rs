@@ -176,19 +176,6 @@ pub fn get(db: &mut Db, id: &str) -> Result<Option<Upload>, StoreFault> {
     row.map(parse).transpose()
 }
 
-/// Whether a party has brought a content itself: knowing a hash gives nobody the bytes.
-/// # Errors
-/// [`StoreFault`]
-pub fn brought(db: &mut Db, party: &str, sha256: &[u8; 32]) -> Result<bool, StoreFault> {
-    let count: i64 = own_uploads::table
-        .filter(own_uploads::party.eq(party))
-        .filter(own_uploads::state.eq(State::Complete.as_str()))
-        .filter(own_uploads::sha256.eq(Some(sha256.to_vec())))
-        .count()
-        .get_result(db)?;
-    Ok(count > 0)
-}
-
 /// Puts off the end of an open upload: somebody goes on.
 /// # Errors
 /// [`StoreFault`]

@@ -119,6 +119,7 @@ codes! {
     UploadLocked = "upload.locked",
     UploadLength = "upload.length",
     UploadQuota = "upload.quota",
+    SampleTooEarly = "sample.too-early",
     DeliveryEntitlement = "delivery.entitlement",
     DeliveryLinkExpired = "delivery.link-expired",
     DeliveryRange = "delivery.range",

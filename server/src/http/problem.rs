@@ -269,6 +269,7 @@ fn status(code: Code) -> StatusCode {
         | Code::DatasetState
         | Code::DatasetUnavailable
         | Code::ListingTaken
+        | Code::SampleTooEarly
         | Code::UploadOffset
         | Code::OrderClosed
         | Code::OrderOpen

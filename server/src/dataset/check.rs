@@ -2,7 +2,7 @@
 //!
 //! One content has one report, whoever uploads it. Everything is read from front to back in bounded memory, whatever the bytes;
 //! Parquet and zip alone need to seek: where the stream was not enough, [`Checker::file`] comes after [`Checker::spawn`]. [`rows`] and
-//! [`mask`] are for whoever shows rows. Nothing calls these yet: a submission will.
+//! [`mask`] are for whoever shows rows, [`report_of`] is what was kept of a stored content.
 
 mod archive;
 mod column;
@@ -28,12 +28,15 @@ pub use rows::{Row, rows};
 
 use bytes::Bytes;
 use std::io::{self, BufReader, Cursor, Read, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use verifier::dataset::{Bands, Sketch};
 
 use super::Seekable;
+use crate::store::dataset::check;
+use crate::store::{Db, StoreFault};
 use inflate::{Bounded, Count, Counted, flaw_of};
 use sniff::HEAD_BYTES;
 use tally::Tally;
@@ -42,6 +45,28 @@ use tally::Tally;
 const QUEUE: usize = 16;
 /// The mark before a text in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// What the checks of today's form found in a content, if they saw it.
+/// # Errors
+/// [`StoreFault`]
+pub fn report_of(db: &mut Db, sha256: &[u8; 32]) -> Result<Option<Report>, StoreFault> {
+    let Some((form, report)) = check::report(db, sha256)? else {
+        return Ok(None);
+    };
+    if form != i64::from(FORM) {
+        return Ok(None);
+    }
+    let unread = |fault| StoreFault::Inconsistent(format!("own_checks.report: {fault}"));
+    Report::parse(report.as_bytes()).map(Some).map_err(unread)
+}
+
+/// Whether the checks of today's form saw a content.
+/// # Errors
+/// [`StoreFault`]
+pub fn is_checked(db: &mut Db, sha256: &[u8; 32]) -> Result<bool, StoreFault> {
+    let kept = check::report(db, sha256)?;
+    Ok(kept.is_some_and(|(form, _)| form == i64::from(FORM)))
+}
 
 /// What a content may ask of us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,10 +160,8 @@ impl Checker {
                 from: receiver,
                 piece: Bytes::new(),
             };
-            match streamed(&name, piped, limits) {
-                Ok(checked) => checked,
-                Err(Whole(format)) => Checked::without_rows(Report::new(format), 0),
-            }
+            let checked = caught(|| streamed(&name, piped, limits));
+            checked.unwrap_or_else(|Whole(format)| Checked::without_rows(Report::new(format), 0))
         });
         (Some(sender), thread)
     }
@@ -150,17 +173,28 @@ impl Checker {
 
     /// Checks a file.
     pub fn file_within(name: &str, from: &mut dyn Seekable, limits: Limits) -> Checked {
-        let whole = match from
-            .seek(SeekFrom::Start(0))
-            .map(|_| streamed(name, &mut *from, limits))
-        {
-            Ok(Ok(checked)) => return checked,
-            Ok(Err(Whole(Format::Parquet))) => parquet::check(from, limits),
-            Ok(Err(Whole(_))) => archive::zip(from, limits),
-            Err(fault) => Err(fault),
-        };
+        let whole = caught(|| sought(name, from, limits));
         whole.unwrap_or_else(|fault| Checked::refused(Format::Other, flaw_of(&fault, None), 0))
     }
+}
+
+fn sought(name: &str, from: &mut dyn Seekable, limits: Limits) -> io::Result<Checked> {
+    from.seek(SeekFrom::Start(0))?;
+    match streamed(name, &mut *from, limits) {
+        Ok(checked) => Ok(checked),
+        Err(Whole(Format::Parquet)) => parquet::check(from, limits),
+        Err(Whole(_)) => archive::zip(from, limits),
+    }
+}
+
+/// What a reader that was not written for enemies makes of one is a flaw of the file, never the end of who asked.
+fn caught<E>(work: impl FnOnce() -> Result<Checked, E>) -> Result<Checked, E> {
+    // Whatever the work has touched is dropped with it.
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        let sentence = "the checks broke off in the middle of it: no reader can be trusted with it; write it again";
+        let flaw = Flaw::broken("check.broken-off", sentence);
+        Ok(Checked::refused(Format::Other, flaw, 0))
+    })
 }
 
 /// Pieces of a channel as a reader.

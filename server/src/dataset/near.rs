@@ -6,13 +6,15 @@
 use std::collections::BTreeMap;
 use verifier::dataset::{Bands, Sketch, containment_bp};
 
-use super::Fault;
 use super::check::{Checked, FORM};
 use crate::store::dataset::check::{self, CheckRow};
 use crate::store::{Db, StoreFault};
 
 /// The band of the lowest row hashes; those before are of the text.
 const ROW_BAND: i64 = 16;
+/// Bands of a text, and what they take in a row.
+const BANDS: usize = 16;
+const BANDS_BYTES: usize = 8 * BANDS;
 /// Row hashes kept as marks: of a content eight times as large, some sixty are still among its sketch.
 const ROW_MARKS: usize = 512;
 /// Rows of marks read a question, and contents compared in full.
@@ -34,51 +36,66 @@ pub struct Near {
 
 /// Keeps what the checks found and the marks of it, in the open transaction.
 /// # Errors
-/// [`Fault::Store`].
-pub fn keep(tx: &mut Db, sha256: &[u8; 32], checked: &Checked) -> Result<(), Fault> {
+/// [`StoreFault`]
+pub fn keep(tx: &mut Db, sha256: &[u8; 32], checked: &Checked) -> Result<(), StoreFault> {
     let unwritten =
         |fault| StoreFault::Inconsistent(format!("a report of the checks is no JSON: {fault}"));
     let report = checked.report.text().map_err(unwritten)?;
+    let mut sketch = checked.sketch.to_bytes();
+    sketch.extend(bands_to_bytes(&checked.bands));
     let row = CheckRow {
         sha256: *sha256,
         form: i64::from(FORM),
         report: String::from_utf8_lossy(&report).into_owned(),
-        sketch: checked.sketch.to_bytes(),
+        sketch,
         rows: checked.rows.clone(),
     };
     check::keep(tx, &row)?;
     let rows = checked.sketch.lowest().iter().take(ROW_MARKS);
     let rows = rows.map(|hash| (ROW_BAND, hash.cast_signed()));
-    let marks: Vec<_> = text_marks(&checked.bands).chain(rows).collect();
-    Ok(check::mark(tx, sha256, &marks)?)
+    let marks: Vec<_> = text_marks(checked.bands.hashes()).chain(rows).collect();
+    check::mark(tx, sha256, &marks)
 }
 
-/// The bands of a text; none where there was no text.
-fn text_marks(bands: &Bands) -> impl Iterator<Item = (i64, i64)> {
-    let hashes = if bands.is_empty() {
-        &[][..]
-    } else {
-        &bands.hashes()[..]
+/// `own_checks.sketch` is the sketch of the rows and the bands of the text.
+fn bands_to_bytes(bands: &Bands) -> impl Iterator<Item = u8> {
+    bands.hashes().iter().flat_map(|hash| hash.to_be_bytes())
+}
+
+fn sketched(row: &CheckRow) -> Result<(Sketch, [u64; BANDS]), StoreFault> {
+    let unreadable = || StoreFault::Inconsistent("own_checks.sketch cannot be read".to_owned());
+    let read = |bytes: &[u8]| {
+        let (sketch, bands) = bytes.split_last_chunk::<BANDS_BYTES>()?;
+        let mut hashes = [0; BANDS];
+        for (hash, bytes) in hashes.iter_mut().zip(bands.as_chunks().0) {
+            *hash = u64::from_be_bytes(*bytes);
+        }
+        Some((Sketch::from_bytes(sketch)?, hashes))
     };
+    read(&row.sketch).ok_or_else(unreadable)
+}
+
+/// The bands of a text as marks; none where there was no text.
+fn text_marks(bands: &[u64; BANDS]) -> impl Iterator<Item = (i64, i64)> {
+    let hashes = if bands == &[0; BANDS] { &[][..] } else { bands };
     (0..).zip(hashes.iter().map(|hash| hash.cast_signed()))
 }
 
-/// Contents that share [`TOLD_BP`] with this one in either direction, the largest share first.
+/// Contents that share [`TOLD_BP`] with a checked one in either direction, the largest share first; it is not among them.
 /// # Errors
-/// [`Fault::Store`].
-pub fn near(
-    db: &mut Db,
-    sha256: &[u8; 32],
-    sketch: &Sketch,
-    bands: &Bands,
-) -> Result<Vec<Near>, Fault> {
+/// [`StoreFault`]
+pub fn of(db: &mut Db, sha256: &[u8; 32]) -> Result<Vec<Near>, StoreFault> {
+    let Some(row) = check::find(db, sha256)? else {
+        return Ok(Vec::new());
+    };
+    let (sketch, bands) = sketched(&row)?;
     let mut met = BTreeMap::<[u8; 32], u32>::new();
     let rows: Vec<i64> = sketch
         .lowest()
         .iter()
         .map(|hash| hash.cast_signed())
         .collect();
-    let mut marks: Vec<_> = text_marks(bands)
+    let mut marks: Vec<_> = text_marks(&bands)
         .map(|(band, hash)| (band, vec![hash]))
         .collect();
     marks.push((ROW_BAND, rows));
@@ -93,7 +110,7 @@ pub fn near(
     met.sort_by_key(|(other, marks)| (u32::MAX - marks, *other));
     let mut found = Vec::new();
     for (other, _) in met.into_iter().take(COMPARED_MAX) {
-        found.extend(compared(db, sketch, other)?);
+        found.extend(compared(db, &sketch, other)?);
     }
     found.sort_by_key(|near| {
         (
@@ -104,14 +121,11 @@ pub fn near(
     Ok(found)
 }
 
-fn compared(db: &mut Db, sketch: &Sketch, sha256: [u8; 32]) -> Result<Option<Near>, Fault> {
+fn compared(db: &mut Db, sketch: &Sketch, sha256: [u8; 32]) -> Result<Option<Near>, StoreFault> {
     let Some(row) = check::find(db, &sha256)? else {
         return Ok(None);
     };
-    let Some(other) = Sketch::from_bytes(&row.sketch) else {
-        let what = "own_checks.sketch cannot be read".to_owned();
-        return Err(StoreFault::Inconsistent(what).into());
-    };
+    let (other, _) = sketched(&row)?;
     let near = Near {
         sha256,
         in_other_bp: containment_bp(sketch, &other).unwrap_or(0),

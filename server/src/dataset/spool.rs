@@ -35,7 +35,7 @@ const BLOCK: usize = 1 << 20;
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// `upl-` and 26 letters of base32: 128 bits that nobody guesses, and a name that is only ever a file's.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UploadId(String);
 
 impl UploadId {

@@ -9,7 +9,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError as _, web};
 use futures_util::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 use verifier::book::command::Kind;
@@ -20,6 +20,7 @@ use verifier::time::Timestamp;
 
 use super::access::{self, Caller};
 use super::{Problem, Route, Sees, Shared, Verb, own};
+use crate::dataset::check::{self, Report};
 use crate::dataset::spool::Turn;
 use crate::dataset::tus::{self, Metadata, Sum};
 use crate::dataset::upkeep;
@@ -452,17 +453,19 @@ async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
         State::Complete | State::Failed | State::Gone => found.length,
     };
     let sha256 = found.sha256;
-    let stored = match sha256 {
-        Some(sha256) => shared
-            .data
-            .query(move |db| blob::get(db, &sha256))
-            .await?
-            .is_some(),
-        None => false,
+    let kept = match sha256 {
+        Some(sha256) => {
+            let kept =
+                move |db: &mut _| Ok((blob::get(db, &sha256)?, check::report_of(db, &sha256)?));
+            shared.data.query(kept).await?
+        }
+        None => (None, None),
     };
+    let (blob, report) = kept;
     let mut answer = json!({
         "id": found.id, "state": found.state.as_str(), "offset": offset, "length": found.length,
-        "path": found.path, "listing": found.listing, "sha256": sha256.map(|sha256| hex(&sha256)), "stored": stored,
+        "path": found.path, "listing": found.listing, "sha256": sha256.map(|sha256| hex(&sha256)),
+        "stored": blob.is_some() && report.is_some(),
     });
     if let Some(members) = answer.as_object_mut() {
         if found.state == State::Open {
@@ -471,6 +474,17 @@ async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
         if !found.why.is_empty() {
             members.insert("why".to_owned(), json!(found.why));
         }
+        if let Some(report) = report {
+            members.insert("report".to_owned(), summary(&report));
+        }
     }
     Ok(HttpResponse::build(StatusCode::OK).json(answer))
+}
+
+/// What a vendor looks for first in a report.
+fn summary(report: &Report) -> Value {
+    json!({
+        "format": report.format, "packing": report.packing, "rows": report.rows, "columns": report.columns.len(),
+        "personal": report.personal.len(), "flaws": report.flaws.len(), "broken": report.broken(),
+    })
 }

@@ -22,36 +22,36 @@ on_both!(
 );
 
 /// What came back.
-struct Told {
-    status: u16,
+pub(crate) struct Told {
+    pub(crate) status: u16,
     head: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Told {
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut lines = self.head.lines().filter_map(|line| line.split_once(": "));
         let found = lines.find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value)
     }
 
-    fn code(&self) -> String {
+    pub(crate) fn code(&self) -> String {
         text(&self.json()["code"])
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap()
     }
 }
 
 /// A client of tus that can do what no good one does.
-struct Tus {
+pub(crate) struct Tus {
     address: String,
     token: String,
 }
 
 impl Tus {
-    fn of(exchange: &Exchange, client: &Client) -> Self {
+    pub(crate) fn of(exchange: &Exchange, client: &Client) -> Self {
         Self {
             address: exchange.address().to_string(),
             token: client.token(),
@@ -83,7 +83,7 @@ impl Tus {
         told(&mut stream)
     }
 
-    fn ask(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Told {
+    pub(crate) fn ask(&self, line: &str, headers: &[(&str, &str)], body: &[u8]) -> Told {
         let mut all = vec![("tus-resumable", "1.0.0")];
         all.extend(headers);
         let told = self.raw(line, &all, body);
@@ -91,7 +91,7 @@ impl Tus {
         told
     }
 
-    fn create(&self, length: usize, metadata: &str) -> String {
+    pub(crate) fn create(&self, length: usize, metadata: &str) -> String {
         let length = length.to_string();
         let headers = [
             ("upload-length", length.as_str()),
@@ -102,7 +102,13 @@ impl Tus {
         made.header("location").unwrap().to_owned()
     }
 
-    fn patch(&self, at: &str, offset: usize, more: &[(&str, &str)], body: &[u8]) -> Told {
+    pub(crate) fn patch(
+        &self,
+        at: &str,
+        offset: usize,
+        more: &[(&str, &str)],
+        body: &[u8],
+    ) -> Told {
         let offset = offset.to_string();
         let mut headers = vec![
             ("content-type", "application/offset+octet-stream"),
@@ -112,13 +118,23 @@ impl Tus {
         self.ask(&format!("PATCH {at}"), &headers, body)
     }
 
+    /// Uploads a file, and says how it is once it is stored.
+    pub(crate) fn stored(&self, path: &str, bytes: &[u8]) -> Value {
+        let at = self.create(bytes.len(), &format!("filename {}", STANDARD.encode(path)));
+        if !bytes.is_empty() {
+            assert_eq!(self.patch(&at, 0, &[], bytes).status, 204);
+        }
+        until("the store", || self.state(&at)["stored"] == true);
+        self.state(&at)
+    }
+
     fn offset(&self, at: &str) -> Option<usize> {
         let told = self.ask(&format!("HEAD {at}"), &[], b"");
         told.header("upload-offset")
             .map(|offset| offset.parse().unwrap())
     }
 
-    fn state(&self, at: &str) -> Value {
+    pub(crate) fn state(&self, at: &str) -> Value {
         self.raw(&format!("GET {at}"), &[], b"").json()
     }
 }
@@ -141,7 +157,7 @@ fn told(stream: &mut TcpStream) -> Told {
     }
 }
 
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !holds() {
         assert!(begun.elapsed().as_secs() < 60, "{what} does not come");
@@ -149,7 +165,7 @@ fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     let hash = Sha256Hash::of(bytes);
     hash.bytes()
         .iter()

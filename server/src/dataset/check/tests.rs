@@ -763,3 +763,25 @@ fn the_report_of_a_stream_is_the_report_of_the_file() {
         .unwrap_or_default();
     assert!(!thread.join().unwrap().is_of(file.len() as u64));
 }
+
+/// Panics when it is read.
+struct Enemy;
+
+impl Read for Enemy {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        panic!("a parser has no words for this")
+    }
+}
+
+impl std::io::Seek for Enemy {
+    fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+        Ok(0)
+    }
+}
+
+#[test]
+fn a_panic_of_a_parser_is_a_flaw() {
+    let checked = Checker::file("a.csv", &mut Enemy);
+    assert_eq!(codes(&checked), ["check.broken-off"]);
+    assert!(checked.report.is_broken());
+}

@@ -71,6 +71,16 @@ pub fn find(db: &mut Db, sha256: &[u8; 32]) -> Result<Option<CheckRow>, StoreFau
     .transpose()
 }
 
+/// The form of a content's report and the report, if it was checked.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn report(db: &mut Db, sha256: &[u8; 32]) -> Result<Option<(i64, String)>, StoreFault> {
+    let row = own_checks::table
+        .find(&sha256[..])
+        .select((own_checks::form, own_checks::report));
+    Ok(row.first(db).optional()?)
+}
+
 /// Keeps the marks of a content; keeping them again changes nothing.
 /// # Errors
 /// [`StoreFault::Query`].

@@ -117,8 +117,9 @@ impl Blobs {
             sum: Sha256::new(),
         };
         if row.sealed {
-            let mut sealed =
-                Sealing::new(&mut source, &self.0.identity).map_err(|fault| at(fault.into()))?;
+            let writer = age::Writer::new(Vec::new(), &self.0.identity.recipient());
+            let writer = writer.map_err(|fault| at(fault.into()))?;
+            let mut sealed = Sealing::new(&mut source, writer);
             self.0.objects.publish(&row.object, &mut sealed)?;
         } else {
             self.0.objects.publish(&row.object, &mut source)?;
@@ -192,40 +193,32 @@ impl Blobs {
         blob: &BlobRow,
         range: Range<u64>,
     ) -> impl Stream<Item = Result<Bytes, Fault>> + 'static {
-        let (send, mut blocks) = mpsc::channel(AHEAD);
         let (blobs, blob) = (self.clone(), blob.clone());
-        actix_web::rt::task::spawn_blocking(move || {
-            if let Err(fault) = blobs.read_into(&blob, range, &send) {
-                let _unheard = send.blocking_send(Err(fault));
-            }
-        });
-        futures_util::stream::poll_fn(move |context| blocks.poll_recv(context))
+        streamed(move |blocks| {
+            let mut reader = blobs.reader(&blob)?;
+            let wanted = range.end.saturating_sub(range.start);
+            let sought = reader.seek(SeekFrom::Start(range.start));
+            let poured = sought.and_then(|_| pour(&mut *reader, wanted, blocks));
+            poured.map_err(|fault| Fault::File(blobs.path(&blob), fault))
+        })
     }
 
-    fn read_into(
+    /// Reads a whole content as the age file that a writer has begun: for somebody else's key. It fails as [`Blobs::read`] does.
+    pub fn read_sealed(
         &self,
         blob: &BlobRow,
-        range: Range<u64>,
-        send: &mpsc::Sender<Result<Bytes, Fault>>,
-    ) -> Result<(), Fault> {
-        let path = self.path(blob);
-        let at = |error| Fault::File(path.clone(), error);
-        let mut reader = self.reader(blob)?;
-        reader.seek(SeekFrom::Start(range.start)).map_err(at)?;
-        let mut left = range.end.saturating_sub(range.start);
-        while left > 0 {
-            let wanted = usize::try_from(left)
-                .unwrap_or(BLOCK_BYTES)
-                .min(BLOCK_BYTES);
-            let mut block = vec![0; wanted];
-            reader.read_exact(&mut block).map_err(at)?;
-            left = left.saturating_sub(wanted as u64);
-            if send.blocking_send(Ok(block.into())).is_err() {
-                // Nobody takes it any more.
-                return Ok(());
-            }
-        }
-        Ok(())
+        writer: age::Writer<Vec<u8>>,
+    ) -> impl Stream<Item = Result<Bytes, Fault>> + 'static {
+        let (blobs, blob) = (self.clone(), blob.clone());
+        streamed(move |blocks| {
+            let reader = blobs.reader(&blob)?.take(blob.bytes);
+            let poured = pour(
+                &mut Sealing::new(reader, writer),
+                age::sealed_bytes(blob.bytes),
+                blocks,
+            );
+            poured.map_err(|fault| Fault::File(blobs.path(&blob), fault))
+        })
     }
 
     /// Reads a whole content again: whether it is what its name says. A store that cannot be reached is no answer.
@@ -250,6 +243,39 @@ impl Blobs {
             }
         }
     }
+}
+
+/// Reads on a thread that may wait; two blocks at most wait for whoever takes them.
+fn streamed(
+    read: impl FnOnce(&mpsc::Sender<Result<Bytes, Fault>>) -> Result<(), Fault> + Send + 'static,
+) -> impl Stream<Item = Result<Bytes, Fault>> + 'static {
+    let (send, mut blocks) = mpsc::channel(AHEAD);
+    actix_web::rt::task::spawn_blocking(move || {
+        if let Err(fault) = read(&send) {
+            let _unheard = send.blocking_send(Err(fault));
+        }
+    });
+    futures_util::stream::poll_fn(move |context| blocks.poll_recv(context))
+}
+
+/// Gives out so many bytes, block by block, until nobody takes them any more; what has fewer fails.
+fn pour(
+    from: &mut dyn Read,
+    mut left: u64,
+    into: &mpsc::Sender<Result<Bytes, Fault>>,
+) -> io::Result<()> {
+    while left > 0 {
+        let wanted = usize::try_from(left)
+            .unwrap_or(BLOCK_BYTES)
+            .min(BLOCK_BYTES);
+        let mut block = vec![0; wanted];
+        from.read_exact(&mut block)?;
+        left = left.saturating_sub(wanted as u64);
+        if into.blocking_send(Ok(block.into())).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Sums what is read through it.
@@ -277,15 +303,15 @@ struct Sealing<R> {
 }
 
 impl<R: Read> Sealing<R> {
-    fn new(from: R, identity: &age::Identity) -> Result<Self, age::Fault> {
-        let writer = age::Writer::new(Vec::new(), &identity.recipient())?;
-        Ok(Self {
+    /// The writer has begun already, and holds its header.
+    fn new(from: R, mut writer: age::Writer<Vec<u8>>) -> Self {
+        Self {
             from,
+            sealed: std::mem::take(writer.get_mut()),
             writer: Some(writer),
-            sealed: Vec::new(),
             taken: 0,
             block: vec![0; BLOCK_BYTES],
-        })
+        }
     }
 
     /// Seals the next block; says whether there is more to take.

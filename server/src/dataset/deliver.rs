@@ -20,6 +20,7 @@ use verifier::receipt::{self, DataDelivery, Jti};
 use verifier::signature::Kid;
 
 use super::{Fault, Parts};
+use crate::age;
 use crate::cause::Whole;
 use crate::sequencer::{Committed, Outcome};
 use crate::store::StoreFault;
@@ -55,7 +56,9 @@ struct Account {
     blob: BlobRow,
     /// None where nobody's order is served.
     serves: Option<Serves>,
+    spelled: Spelled,
     first: u64,
+    /// As it is sent, from here on.
     sent: u64,
     /// The length of the last block that the connection was given: it may not have gone.
     last: u64,
@@ -63,24 +66,55 @@ struct Account {
     ended: bool,
 }
 
+/// How the content's bytes are sent.
+#[derive(Debug, Clone, Copy)]
+enum Spelled {
+    /// As they are.
+    Plain,
+    /// Sealed for somebody's key: only the whole says anything of the content.
+    Sealed,
+}
+
 impl Sending {
     /// Sends `range` of a content; for an order it is kept what went.
     #[must_use]
     pub fn new(parts: &Parts, blob: BlobRow, range: Range<u64>, serves: Option<Serves>) -> Self {
-        let (first, wanted) = (range.start, range.end.saturating_sub(range.start));
-        Self {
-            bytes: Box::pin(parts.blobs.read(&blob, range)),
-            account: Account {
-                parts: parts.clone(),
-                blob,
-                serves,
-                first,
-                sent: 0,
-                last: 0,
-                wanted,
-                ended: false,
-            },
-        }
+        let account = Account {
+            parts: parts.clone(),
+            serves,
+            spelled: Spelled::Plain,
+            first: range.start,
+            sent: 0,
+            last: 0,
+            wanted: range.end.saturating_sub(range.start),
+            ended: false,
+            blob,
+        };
+        let bytes = Box::pin(parts.blobs.read(&account.blob, range));
+        Self { bytes, account }
+    }
+
+    /// Sends a whole content as the age file that a writer has begun; for an order all of it went once the last sealed byte has.
+    #[must_use]
+    pub fn sealed(
+        parts: &Parts,
+        blob: BlobRow,
+        writer: age::Writer<Vec<u8>>,
+        serves: Option<Serves>,
+    ) -> Self {
+        let account = Account {
+            parts: parts.clone(),
+            serves,
+            spelled: Spelled::Sealed,
+            first: 0,
+            sent: 0,
+            last: 0,
+            wanted: age::sealed_bytes(blob.bytes),
+            ended: false,
+            blob,
+        };
+        let bytes = Box::pin(parts.blobs.read_sealed(&account.blob, writer));
+        Self { bytes, account }
     }
 }
 
@@ -121,13 +155,19 @@ impl Account {
         });
     }
 
-    /// How many bytes surely went.
+    /// How many of the content's bytes surely went.
     fn counted(&self) -> u64 {
-        if self.ended && self.sent == self.wanted {
-            return self.wanted;
+        let whole = self.ended && self.sent == self.wanted;
+        match self.spelled {
+            Spelled::Plain if whole => self.wanted,
+            Spelled::Plain => {
+                let gone = self.sent.saturating_sub(self.last);
+                gone.saturating_sub(gone % BLOCK_BYTES)
+            }
+            Spelled::Sealed if whole => self.blob.bytes,
+            // What was cut does not prove its length to who has it: it must come again whole.
+            Spelled::Sealed => 0,
         }
-        let gone = self.sent.saturating_sub(self.last);
-        gone.saturating_sub(gone % BLOCK_BYTES)
     }
 }
 

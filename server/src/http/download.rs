@@ -3,6 +3,7 @@
 //! Whether one may have a file is asked once a request, at its start: a download that runs ends well whatever happens to its listing.
 
 mod range;
+mod sealed;
 
 use actix_web::body::SizedStream;
 use actix_web::http::header::{
@@ -47,7 +48,7 @@ pub(super) const ROUTES: &[Route] = &[
         FILE_PATH,
         Sees::Party,
         |s, r, _| Box::pin(file(s, r)),
-        "A file of a version that one has bought, whole or a range of it",
+        "A file of a version that one has bought, whole or a range of it; sealed for an age key with ?recipient=age1…",
     ),
     own(
         Verb::Head,
@@ -117,12 +118,27 @@ async fn linked(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
         let sentence = "this link has ended; ask POST /v1/links for another";
         return Err(Refusal::new(Code::DeliveryLinkExpired, sentence).into());
     }
+    still_holds(&shared, &link).await?;
     let wanted = Wanted {
         manifest: link.manifest,
         path,
         order: link.order,
     };
     send(&shared, &request, &wanted).await
+}
+
+/// A link ends with what it was made from: a recall, a cancelled order, the end of a withdrawn version's days.
+async fn still_holds(shared: &Shared, link: &Link) -> Result<(), Problem> {
+    let Some(order) = link.order else {
+        return Ok(());
+    };
+    let now = shared.now()?;
+    let entitlement = shared.desk.read(|book| {
+        let at = book.last_at.map_or(now, |last| last.max(now));
+        entitled(book, book.order(order)?.buyer, link.manifest, at)
+    });
+    entitlement.await??;
+    Ok(())
 }
 
 #[derive(Deserialize, Serialize)]
@@ -200,6 +216,17 @@ pub(super) struct Wanted {
     pub(super) order: Option<OrderId>,
 }
 
+impl Wanted {
+    /// For which order what goes is kept.
+    fn serves(&self) -> Option<Serves> {
+        self.order.map(|order| Serves {
+            order,
+            manifest: self.manifest,
+            path: self.path.clone(),
+        })
+    }
+}
+
 /// A file with its stored content.
 async fn stored(
     shared: &Shared,
@@ -234,7 +261,11 @@ pub(super) async fn send(
     request: &HttpRequest,
     wanted: &Wanted,
 ) -> Result<HttpResponse, Problem> {
+    let recipient = sealed::recipient(request.query_string())?;
     let (file, blob) = stored(shared, wanted.manifest, &wanted.path).await?;
+    if let Some(recipient) = recipient {
+        return sealed::answer(shared, request, (wanted, blob), &recipient);
+    }
     let conditions = conditions(request);
     let tag = tag(&file.sha256);
     let (mut response, range) = match head(&conditions.part(&tag, file.bytes), &file) {
@@ -246,12 +277,7 @@ pub(super) async fn send(
     if request.method() == Method::HEAD {
         return Ok(response.body(SizedStream::new(length, stream::empty::<Nothing>())));
     }
-    let serves = wanted.order.map(|order| Serves {
-        order,
-        manifest: wanted.manifest,
-        path: wanted.path.clone(),
-    });
-    let sending = Sending::new(&shared.data, blob, range, serves);
+    let sending = Sending::new(&shared.data, blob, range, wanted.serves());
     Ok(response.body(SizedStream::new(length, sending)))
 }
 

@@ -7,8 +7,10 @@
 mod capacity;
 mod contract;
 mod data;
+mod delivered;
 mod downloads;
 mod metered;
 mod paid;
+mod shop;
 mod stage;
 mod usage;

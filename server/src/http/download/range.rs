@@ -60,6 +60,13 @@ impl Conditions {
             .as_deref()
             .map_or(Part::Whole, |range| cut(range, bytes))
     }
+
+    /// Whether what has no entity tag may be sent: it is none of those that a caller insists on (RFC 9110 §13.1.1). It is never one
+    /// that a caller has already, and has no ranges.
+    pub(in crate::http) fn lets_untagged(&self) -> bool {
+        let wanted = self.if_match.as_deref().map(str::trim);
+        wanted.is_none_or(|wanted| wanted == "*")
+    }
 }
 
 /// One range; what is not well-formed, of another unit, or more than one is answered with the whole (RFC 9110 §14.2).

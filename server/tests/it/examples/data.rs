@@ -2,9 +2,10 @@
 
 use serde_json::json;
 use verifier::id::{DatasetId, DocumentDigest, OrderId, PartyId, Sha256Hash};
-use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
+use verifier::receipt::{self, DataDelivery, Jti, KeyUse, Nonce};
 use verifier::signature::Signer;
 
+use super::shop::accept;
 use super::stage::{FEN_A_SECOND, Stage, contract};
 use super::usage::{Receipted, Usage};
 use crate::support::{Database, Member, ORIGIN, register_key, text};
@@ -113,7 +114,8 @@ fn bought(database: &Database) -> Bought {
     let order = text(&placed["found"]["order"]).parse().unwrap();
     let possession = deliver(&stage, (&vendor, &signers[0]), (dataset, manifest), order);
     let accepted = accept(&stage, &signers[1], (manifest, possession), order);
-    assert_eq!(accepted.deltas(), [12_000_000]);
+    assert_eq!(accepted.status, 201, "{}", accepted.text);
+    assert_eq!(Receipted(accepted.body).deltas(), [12_000_000]);
     let segments =
         json!([{ "offer": stage.offer(FEN_A_SECOND), "from": now, "to": now.after(30 * 86_400) }]);
     let claims = json!([{ "programme": "w13-capacity", "hold_fen": 1_000 }]);
@@ -168,32 +170,4 @@ fn deliver(
     let answer = vendor.client.send("/v1/receipts", &delivery, &jose);
     assert_eq!(answer.status, 201, "{}", answer.text);
     possession
-}
-
-fn accept(
-    stage: &Stage,
-    signer: &Signer,
-    (digest, possession): (DocumentDigest, Sha256Hash),
-    order: OrderId,
-) -> Receipted {
-    let claims = DataAcceptance {
-        iss: PartyId::parse(&stage.buyer.party).unwrap(),
-        aud: ORIGIN.to_owned(),
-        sub: order,
-        seq: 0,
-        prev: None,
-        jti: Jti { order, seq: 0 },
-        iat: stage.exchange.clock.now().unwrap(),
-        digest,
-        verdict: Verdict::Accepted,
-        possession,
-    };
-    let jose = [("content-type", "application/jose")];
-    let acceptance = receipt::sign(&claims, signer);
-    let answer = stage
-        .buyer
-        .client
-        .send("/v1/acceptances", &acceptance, &jose);
-    assert_eq!(answer.status, 201, "{}", answer.text);
-    Receipted(answer.body)
 }

@@ -1,0 +1,269 @@
+//! A version of two files, uploaded, listed and ordered for 500,000 yuan (W12), and what its buyer does with it.
+
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use verifier::dataset::{FileLine, Manifest, Possession};
+use verifier::id::{DocumentDigest, OrderId, PartyId, Sha256Hash};
+use verifier::receipt::{self, DataAcceptance, Jti, KeyUse, Nonce, Verdict};
+use verifier::signature::Signer;
+
+use super::stage::{Stage, contract, example};
+use crate::support::process::A_MOMENT;
+use crate::support::{Answer, Client, Database, Fetched, Member, ORIGIN, register_key, text};
+
+pub(super) const CONTENT: &[u8] = b"one line of a corpus\nand another\n";
+/// How long buyers keep what was withdrawn.
+pub(super) const RETENTION_DAYS: i64 = 10;
+const BUYER_SEED: [u8; 32] = [6; 32];
+
+pub(super) struct Shop {
+    pub(super) stage: Stage,
+    pub(super) stranger: Member,
+    pub(super) vendor: Member,
+    pub(super) manifest: Manifest,
+    pub(super) order: String,
+    content: Vec<u8>,
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+impl Shop {
+    pub(super) fn open(database: &Database) -> Self {
+        Self::selling(database, CONTENT)
+    }
+
+    /// Sells two files of this content.
+    pub(super) fn selling(database: &Database, content: &[u8]) -> Self {
+        let stage = Stage::open(database, "2026-01-05T00:00:00Z");
+        stage.fund("w12-city", "f-finance");
+        let kept = format!("holdback_bp = 2000, retention_days = {RETENTION_DAYS}");
+        stage.enact_text(&example("w12-data").replace("holdback_bp = 2000", &kept));
+        let signer = Signer::from_seed(&BUYER_SEED);
+        register_key(&stage.exchange, &stage.buyer, KeyUse::Acceptance, &signer);
+        let (vendor, stranger) = (
+            stage.exchange.member(&["vendor"]),
+            stage.exchange.member(&["buyer"]),
+        );
+        let manifest = publish(&stage, database, &vendor, content);
+        let order = order(&stage, &vendor, manifest.digest());
+        Self {
+            stage,
+            stranger,
+            vendor,
+            manifest,
+            order,
+            content: content.to_vec(),
+        }
+    }
+
+    pub(super) fn digest(&self) -> DocumentDigest {
+        self.manifest.digest()
+    }
+
+    pub(super) fn path(&self, file: &str) -> String {
+        format!("/v1/files/{}/{file}", self.digest())
+    }
+
+    /// What the buyer sees of the delivery.
+    pub(super) fn deliveries(&self) -> Value {
+        let path = format!("/v1/orders/{}/deliveries", self.order);
+        let answer = self.stage.buyer.client.get(&path);
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.body["items"][0].clone()
+    }
+
+    pub(super) fn part(&self, range: &str) -> Fetched {
+        let path = self.path("b/c%20d.txt");
+        self.stage.buyer.client.fetch(&path, &[("range", range)])
+    }
+
+    /// What went out, when so many bytes are kept: they are kept after the answer has gone.
+    pub(super) fn settled(&self, bytes: u64) -> Value {
+        let wanted = self.content.len() as u64 - bytes;
+        for _ in 0..500 {
+            let item = self.deliveries();
+            let missing = item["missing_bytes"].as_u64().unwrap();
+            let waits = missing == 0 && item["state"] == "under-way";
+            if missing == wanted && !waits {
+                return item;
+            }
+            std::thread::sleep(A_MOMENT);
+        }
+        panic!("{}", self.deliveries());
+    }
+
+    /// All of it goes out, and is signed.
+    pub(super) fn delivered(&self) -> Value {
+        let whole = self.stage.buyer.client.fetch(&self.path("a.txt"), &[]);
+        assert_eq!((whole.status, &whole.bytes), (200, &self.content));
+        let delivered = self.settled(self.content.len() as u64);
+        assert_eq!(delivered["state"], "delivered", "{delivered}");
+        delivered
+    }
+
+    /// What only a holder of the bytes can say to a nonce: the version is its files, end to end.
+    pub(super) fn possession(&self, nonce: &Value) -> Sha256Hash {
+        let nonce: Nonce = serde_json::from_value(nonce.clone()).unwrap();
+        let all = [self.content.as_slice(), &self.content].concat();
+        let mut possession = Possession::new(nonce, self.manifest.bytes());
+        for range in possession.wants().to_vec() {
+            let [from, to] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            possession.feed(&all[from..to]);
+        }
+        possession.end()
+    }
+
+    /// The buyer accepts, with this proof that it holds the bytes.
+    pub(super) fn accept(&self, possession: Sha256Hash) -> Answer {
+        let order = self.order.parse().unwrap();
+        let signer = Signer::from_seed(&BUYER_SEED);
+        accept(&self.stage, &signer, (self.digest(), possession), order)
+    }
+
+    /// How much the voucher has paid of the order.
+    pub(super) fn granted(&self) -> i64 {
+        let order = self
+            .stage
+            .buyer
+            .client
+            .get(&format!("/v1/orders/{}", self.order));
+        order.body["claims"][0]["granted_fen"].as_i64().unwrap()
+    }
+
+    /// Begins to download a file and leaves it in the pipe.
+    pub(super) fn begin(&self, file: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(self.stage.exchange.address()).unwrap();
+        let (path, token) = (self.path(file), self.stage.buyer.client.token());
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut first = [0; 12];
+        stream.read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+        stream
+    }
+
+    /// Tries until a moment later what takes its time behind an answer.
+    pub(super) fn until(&self, what: &str, mut holds: impl FnMut() -> bool) {
+        let mut looks = 0..1_000;
+        while !holds() {
+            assert!(looks.next().is_some(), "{what} does not come");
+            std::thread::sleep(A_MOMENT);
+        }
+    }
+}
+
+/// The rest of an answer's body, as far as it comes.
+pub(super) fn body(mut stream: TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let _cut = stream.read_to_end(&mut bytes);
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+    bytes.split_off(end.unwrap() + 4)
+}
+
+/// The buyer's word, as it is answered.
+pub(super) fn accept(
+    stage: &Stage,
+    signer: &Signer,
+    (digest, possession): (DocumentDigest, Sha256Hash),
+    order: OrderId,
+) -> Answer {
+    let claims = DataAcceptance {
+        iss: PartyId::parse(&stage.buyer.party).unwrap(),
+        aud: ORIGIN.to_owned(),
+        sub: order,
+        seq: 0,
+        prev: None,
+        jti: Jti { order, seq: 0 },
+        iat: stage.exchange.clock.now().unwrap(),
+        digest,
+        verdict: Verdict::Accepted,
+        possession,
+    };
+    let jose = [("content-type", "application/jose")];
+    let acceptance = receipt::sign(&claims, signer);
+    let buyer = &stage.buyer.client;
+    buyer.send("/v1/acceptances", &acceptance, &jose)
+}
+
+fn publish(stage: &Stage, database: &Database, vendor: &Member, content: &[u8]) -> Manifest {
+    let sha256 = *Sha256Hash::of(content).bytes();
+    let file = |path: &str| FileLine {
+        sha256,
+        bytes: content.len() as u64,
+        path: path.to_owned(),
+    };
+    let manifest = Manifest::new(vec![file("a.txt"), file("b/c d.txt")]).unwrap();
+    let digest = manifest.digest();
+    let published = json!({
+        "version": "1.0.0", "manifest": digest, "bytes": manifest.bytes(), "price_fen": 50_000_000,
+        "licence": DocumentDigest::of(b"licence"),
+    });
+    vendor.client.done("/v1/datasets", &published);
+    let assessed =
+        json!({ "manifest": digest, "passed": true, "report": DocumentDigest::of(b"report") });
+    stage.office.client.done("/v1/datasets/assess", &assessed);
+    upload(&vendor.client, content);
+    rows(database, &manifest, &vendor.party);
+    let stored = format!("/v1/files/{digest}/a.txt");
+    for _ in 0..1_000 {
+        if vendor.client.by("HEAD", &stored).status == 200 {
+            return manifest;
+        }
+        std::thread::sleep(A_MOMENT);
+    }
+    panic!("{}", vendor.client.get(&stored).text);
+}
+
+fn upload(vendor: &Client, content: &[u8]) {
+    let length = content.len().to_string();
+    let headers = [
+        ("tus-resumable", "1.0.0"),
+        ("upload-length", length.as_str()),
+        ("content-type", "application/offset+octet-stream"),
+    ];
+    let made = vendor.send_bytes("/v1/uploads", content, &headers);
+    assert_eq!(made.status, 201, "{}", made.text);
+}
+
+/// Puts the rows where a submission puts them.
+fn rows(database: &Database, manifest: &Manifest, vendor: &str) {
+    let digest = manifest.digest();
+    let binary = |bytes: &[u8]| {
+        if database.url().starts_with("sqlite:") {
+            format!("X'{}'", hex(bytes))
+        } else {
+            format!("'\\x{}'", hex(bytes))
+        }
+    };
+    database.execute(&format!(
+        "INSERT INTO own_handles VALUES ('corpus', '{vendor}')"
+    ));
+    database.execute("INSERT INTO own_listings VALUES ('lst-1', 'corpus', 'lines', NULL, '{}', 0)");
+    database.execute(&format!(
+        "INSERT INTO own_versions VALUES ('{digest}', 'lst-1', '1.0.0', '{{}}', 'submitted', 1)"
+    ));
+    for file in manifest.files() {
+        let (sha256, bytes) = (binary(&file.sha256), file.bytes);
+        let path = &file.path;
+        database.execute(&format!(
+            "INSERT INTO own_files VALUES ('{digest}', '{path}', {sha256}, {bytes})"
+        ));
+    }
+}
+
+fn order(stage: &Stage, vendor: &Member, manifest: DocumentDigest) -> String {
+    let contract = contract("w12", 50_000_000);
+    let voucher = stage.voucher(&stage.buyer, "w12-data", &contract);
+    let now = stage.exchange.clock.now().unwrap();
+    let asked = json!({
+        "seller": vendor.party, "contract": contract,
+        "segments": [{ "dataset": manifest, "from": now, "to": now.after(30 * 86_400) }],
+        "claims": [{ "voucher": voucher.id, "hold_fen": voucher.face }],
+    });
+    text(&stage.buyer.client.done("/v1/orders", &asked)["found"]["order"])
+}

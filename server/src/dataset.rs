@@ -4,11 +4,13 @@
 
 pub mod blob;
 pub mod card;
+pub mod catalogue;
 pub mod check;
 pub mod deliver;
 pub mod find;
 pub mod link;
 pub mod near;
+pub mod preview;
 pub mod sale;
 pub mod spool;
 pub mod tus;

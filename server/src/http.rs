@@ -7,6 +7,7 @@ mod access;
 mod case;
 mod catalogue;
 mod command;
+mod dcat;
 mod download;
 mod entry;
 mod exchange;
@@ -292,6 +293,7 @@ const TABLES: &[&[Route]] = &[
     CORE,
     listing::ROUTES,
     find::ROUTES,
+    dcat::ROUTES,
     upload::ROUTES,
     download::ROUTES,
     hub::ROUTES,

@@ -2,6 +2,7 @@
 //! (`migrations/…_datasets`).
 
 pub mod blob;
+pub mod catalogue;
 pub mod check;
 pub mod delivery;
 pub mod file;

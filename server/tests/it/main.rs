@@ -16,6 +16,7 @@ mod compromise;
 mod continued;
 mod crash;
 mod demo;
+mod documents;
 mod examples;
 mod fetched;
 mod floors;

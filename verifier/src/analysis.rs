@@ -1,11 +1,12 @@
-//! What a whole trail says taken together: use and money ([`stats`]), patterns worth a look ([`signals`]), and what only
-//! several trails show ([`cross`]) (DESIGN §8, §9).
+//! What a whole trail says taken together: use and money ([`stats`]), patterns worth a look ([`signals`]), one version of a
+//! dataset ([`dataset`]), and what only several trails show ([`cross`]) (DESIGN §8, §9).
 //!
 //! All of it is a pure function of the entries. A [`Study`] applies them to a book of its own and keeps beside it the few
 //! things that a book forgets. It decides nothing again: whoever shows a result audits the trail first, and compares
 //! [`Study::root`] with the root that was audited.
 
 pub mod cross;
+pub mod dataset;
 mod earned;
 mod level;
 mod seen;
@@ -22,6 +23,7 @@ use std::convert::Infallible;
 
 use crate::book::Book;
 use crate::book::entry::Entry;
+use crate::id::DocumentDigest;
 use crate::trail::Hash;
 use crate::trail::growth::Growth;
 use crate::trail::tree;
@@ -31,6 +33,7 @@ pub struct Study {
     book: Book,
     seen: Seen,
     earned: Earned,
+    watch: Option<dataset::Watch>,
     growth: Growth,
     stopped: Option<Stopped>,
 }
@@ -58,8 +61,18 @@ impl Study {
             book: Book::new(),
             seen: Seen::default(),
             earned: Earned::default(),
+            watch: None,
             growth: Growth::empty(),
             stopped: None,
+        }
+    }
+
+    /// A study of no entries that also keeps what is said of one version of a dataset.
+    #[must_use]
+    pub fn of_version(manifest: DocumentDigest) -> Self {
+        Self {
+            watch: Some(dataset::Watch::new(manifest)),
+            ..Self::new()
         }
     }
 
@@ -83,6 +96,9 @@ impl Study {
         self.book.apply(&entry).map_err(|fault| fault.to_string())?;
         self.seen.take(&self.book, &entry);
         self.earned.take(&self.book, &entry);
+        if let Some(watch) = &mut self.watch {
+            watch.take(&self.book, &entry);
+        }
         Ok(())
     }
 

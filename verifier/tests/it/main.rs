@@ -7,6 +7,7 @@ mod command;
 mod continued;
 mod corruptions;
 mod crossing;
+mod dataset;
 mod fetch;
 mod fuzz;
 mod golden;

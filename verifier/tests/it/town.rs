@@ -353,8 +353,13 @@ impl Town {
             "licence": document("training, no resale"),
         });
         self.exchange.done(who, Kind::PublishDataset, &publish);
+        (self.license((buyer, vendor), manifest), manifest)
+    }
+
+    /// An order of a version that is published.
+    pub(crate) fn license(&mut self, sides: (&str, &str), manifest: DocumentDigest) -> OrderId {
         let segments = json!([{ "dataset": manifest, "from": self.now(), "to": TO }]);
-        (self.place((buyer, vendor), "town-data", segments), manifest)
+        self.place(sides, "town-data", segments)
     }
 
     /// The vendor delivers; returns what only a holder of the bytes can say.

@@ -4,6 +4,7 @@
 
 mod audit;
 mod copy;
+mod dataset;
 mod desk;
 mod explain;
 mod fetch;
@@ -13,6 +14,7 @@ mod print;
 mod receipt;
 mod remote;
 mod reply;
+mod sample;
 mod study;
 mod tables;
 mod witness;
@@ -104,6 +106,10 @@ enum Command {
         #[arg(long)]
         trail: PathBuf,
     },
+    /// Tells all about one version of a dataset: publisher, prices, assessments, orders, deliveries, acceptance, jobs, subsidy.
+    Dataset(dataset::Arguments),
+    /// Computes a sampling sheet again: seed, draw, interval, and that its checkpoint is the log's.
+    Sample(sample::Arguments),
     /// Cosigns the checkpoints of the logs that a policy names (C2SP tlog-witness), until it is stopped.
     Witness(witness::Arguments),
 }
@@ -140,6 +146,8 @@ fn main() -> ExitCode {
         Command::Signals { folder, policy } => study::show_signals(&folder, &policy, json),
         Command::Cross { folders, policy } => study::show_crossing(&folders, &policy, json),
         Command::Explain { subject, trail } => explain::explain(&subject, &trail, json),
+        Command::Dataset(asked) => dataset::tell(&asked, json),
+        Command::Sample(asked) => sample::check(&asked, json),
         Command::Witness(arguments) => witness::run(&arguments),
     };
     match answer {

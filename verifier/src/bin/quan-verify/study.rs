@@ -22,15 +22,27 @@ pub(crate) struct Studied {
 impl Studied {
     /// Audits a trail and studies it.
     pub(crate) fn read(folder: &Path, policy: &Path) -> Result<Self, NotChecked> {
+        Self::read_into(Study::new(), folder, policy)
+    }
+
+    /// Audits a trail and studies it by a study of one's own.
+    pub(crate) fn read_into(
+        study: Study,
+        folder: &Path,
+        policy: &Path,
+    ) -> Result<Self, NotChecked> {
         let policy = read_policy(policy)?;
         let mut folder = Folder::open(folder)?;
         let report = audit::audit(&mut folder, &policy, Depth::Decisions)?;
-        Self::of(report, &mut folder)
+        Self::of_all(study, report, &mut folder)
     }
 
     /// Reads the entries of an audited trail once more; that they are the same ones is seen by their root.
     pub(crate) fn of(report: Report, folder: &mut Folder) -> Result<Self, NotChecked> {
-        let mut study = Study::new();
+        Self::of_all(Study::new(), report, folder)
+    }
+
+    fn of_all(mut study: Study, report: Report, folder: &mut Folder) -> Result<Self, NotChecked> {
         folder.entries(|_, bytes| study.take(bytes))?;
         if report.verdict == Verdict::Agree && report.withheld == 0 {
             if report.root != Some(study.root().to_string()) {
@@ -50,7 +62,7 @@ impl Studied {
     }
 
     /// What must be said before anything else: that the trail differs, and how far the numbers go.
-    fn warning(&self) -> String {
+    pub(crate) fn warning(&self) -> String {
         if self.agrees() {
             return String::new();
         }
@@ -65,7 +77,7 @@ impl Studied {
         page
     }
 
-    fn verdict(&self) -> Value {
+    pub(crate) fn verdict(&self) -> Value {
         json!({
             "verdict": self.report.verdict, "origin": self.report.origin, "entries": self.report.entries,
             "root": self.report.root, "differences": self.report.differences,

@@ -1,5 +1,5 @@
 # The chores by their usual names.
-.PHONY: run demo test torture bench fmt lint deny
+.PHONY: run demo test test-clients torture bench fmt lint deny
 
 # Serves on embedded defaults: SQLite and a folder, nothing to configure.
 run:
@@ -17,16 +17,24 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 
-# Everything that CI asks for. Installs what it needs and says so: cargo-deny, PostgreSQL and Chromium (by apt, only as root).
+# Everything that CI asks for. Installs what it needs and says so: cargo-deny, PostgreSQL, Chromium and what
+# scripts/clients needs (by apt, only as root; by pip and npm into target/clients).
 test:
 	./scripts/need postgres
 	./scripts/need chromium || echo "without Chromium the HTML report is not opened: its test says SKIPPED" >&2
 	./scripts/need cargo-deny
+	./scripts/clients
 	$(MAKE) lint
 	$(MAKE) deny
 	cargo build --workspace --bins
 	cargo test --workspace
 	./scripts/clean-tree
+
+# Other people's clients against a server of ours (a part of `test`).
+test-clients:
+	./scripts/clients
+	cargo build --workspace --bins
+	cargo test -p quan-server --test it clients::
 
 deny:
 	./scripts/deny

@@ -12,6 +12,7 @@ mod api;
 mod architecture;
 mod bucket;
 mod checks;
+mod clients;
 mod compromise;
 mod continued;
 mod crash;

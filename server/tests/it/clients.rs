@@ -1,0 +1,4 @@
+//! Other people's clients against a server of ours, brought by `scripts/clients` (its head says how one is added). A module a client.
+
+mod curl;
+mod tus;

@@ -373,7 +373,7 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
         sequencer,
     } = crew;
     let (desk, every) = (shared.desk.clone(), shared.config.publish_every);
-    let seal_every = shared.config.seal_every;
+    let (seal_every, store) = (shared.config.seal_every, Arc::clone(&shared.store));
     let mut under_way = shared.under_way.subscribe();
     let timers = timers_of(&shared, refusals, stopped.clone());
     let upkeep = upkeep_of(&shared, stopped.clone());
@@ -423,8 +423,17 @@ async fn run(crew: Crew, mut stopped: watch::Receiver<bool>, tell: Tell) -> Resu
     stop_following.send_replace(true);
     publisher.await.map_err(|_| Fault::Thread("publisher"))??;
     projector.await.map_err(|_| Fault::Thread("projector"))??;
+    fold(store).await;
     tracing::info!("stopped in order");
     Ok(())
+}
+
+/// After an orderly stop SQLite's file is whole without its write-ahead log: whoever copies it alone has a backup.
+async fn fold(store: Arc<Store>) {
+    let folded = actix_web::rt::task::spawn_blocking(move || store.connection()?.checkpoint());
+    if let Ok(Err(fault)) = folded.await {
+        tracing::warn!(fault = %Whole(&fault), "the write-ahead log stays beside the database; copy both");
+    }
 }
 
 fn timers_of(

@@ -13,8 +13,10 @@ pub mod near;
 pub mod preview;
 pub mod sale;
 pub mod spool;
+pub mod submit;
 pub mod tus;
 pub mod upkeep;
+pub mod version;
 pub mod words;
 
 pub use blob::Blobs;

@@ -107,6 +107,8 @@ codes! {
     DatasetTaken = "dataset.taken",
     DatasetState = "dataset.state",
     DatasetUnavailable = "dataset.unavailable",
+    DatasetDuplicate = "dataset.duplicate",
+    DatasetPending = "dataset.pending",
     DatasetLicence = "dataset.licence",
     DatasetFile = "dataset.file",
     ListingUnknown = "listing.unknown",

@@ -25,8 +25,9 @@ use crate::cause::Whole;
 use crate::sequencer::{Committed, Outcome};
 use crate::store::StoreFault;
 use crate::store::dataset::blob::{self, BlobRow, State};
-use crate::store::dataset::delivery::{self, Delivery, Uploaded, Went};
+use crate::store::dataset::delivery::{self, Delivery, Went};
 use crate::store::dataset::file;
+use crate::store::dataset::version::{self, Version};
 
 /// Of a response that broke off only whole blocks of this length count.
 const BLOCK_BYTES: u64 = 64 * 1_024;
@@ -216,7 +217,7 @@ async fn keep(parts: &Parts, serves: Serves, first: u64, counted: u64) -> Result
 #[derive(Debug)]
 pub struct Progress {
     /// The version.
-    pub uploaded: Uploaded,
+    pub uploaded: Version,
     /// Its files.
     pub manifest: Manifest,
     /// What went out.
@@ -234,7 +235,7 @@ pub async fn progress(
     manifest: DocumentDigest,
 ) -> Result<Option<Progress>, Fault> {
     let read = parts.query(move |db| {
-        let Some(uploaded) = delivery::version(db, manifest)? else {
+        let Some(uploaded) = version::get(db, manifest)? else {
             return Ok(None);
         };
         let files = file::all(db, &manifest.to_string())?;

@@ -1,5 +1,5 @@
 //! What is done with files while nobody waits: complete uploads are checked and stored (`stores`), abandoned ones removed, stored
-//! contents hashed again.
+//! contents hashed again, what was handed in settled where a server died over it.
 //!
 //! All of it is found anew in every round, from the spool's folder and the rows: a crash anywhere leaves nothing to be remembered.
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::spool::{Turn, UploadId};
-use super::{Fault, Parts};
+use super::{Fault, Parts, submit};
 use crate::cause::Whole;
 use crate::store::dataset::blob::{self, State as Blob};
 use crate::store::dataset::upload::{self, Upload};
@@ -29,16 +29,19 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let stores = stores::run(&parts, every, stop.clone());
-    let rehashes = rehashes(&parts, (every, rehash_every), stop);
-    futures_util::future::join(stores, rehashes).await;
+    let rounds = rounds(&parts, (every, rehash_every), stop);
+    futures_util::future::join(stores, rounds).await;
 }
 
-async fn rehashes(
+async fn rounds(
     parts: &Parts,
     (every, rehash_every): (Duration, Duration),
     mut stop: watch::Receiver<bool>,
 ) {
     loop {
+        if let Err(fault) = submit::settle_pending(parts).await {
+            tracing::warn!(fault = %Whole(&fault), "what was handed in is not settled in this round");
+        }
         if let Err(fault) = rehash(parts, rehash_every).await {
             tracing::warn!(fault = %Whole(&fault), "stored contents are not hashed again in this round");
         }

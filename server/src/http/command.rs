@@ -21,7 +21,7 @@ use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
 use super::Shared;
-use super::access;
+use super::access::{self, Caller};
 use super::problem::Problem;
 use super::reply::{Asked, Done};
 use crate::dataset::sale;
@@ -83,37 +83,79 @@ pub(super) async fn answer(
     payload: web::Payload,
     reply: &mut Asked,
 ) -> Result<HttpResponse, Problem> {
-    let caller = access::caller(&shared, &request).await?;
+    let handed = handed(&shared, (&request, payload), kind, reply).await?;
+    let command = parse(kind, &handed.body)?;
+    let _in_flight = shared.in_flight.enter(handed.cmd)?;
+    may_be_sold(&shared, handed.cmd, &command).await?;
+    handed.submit(&shared, command, reply).await
+}
+
+/// A command as it was handed in: from whom, under which names, its bytes.
+pub(super) struct Handed {
+    /// Who asks.
+    pub(super) caller: Caller,
+    /// The name of the command: the same key of a party is the same command.
+    pub(super) cmd: Sha256Hash,
+    /// The body.
+    pub(super) body: Bytes,
+    req: Sha256Hash,
+}
+
+/// Takes a command off the wire and tells the reply whose it is.
+/// # Errors
+/// `access.unknown` `access.role` `request.too-large` `request.idempotency-key` `request.media-type`
+pub(super) async fn handed(
+    shared: &Arc<Shared>,
+    (request, payload): (&HttpRequest, web::Payload),
+    kind: Kind,
+    reply: &mut Asked,
+) -> Result<Handed, Problem> {
+    let caller = access::caller(shared, request).await?;
     reply.caller = Some(caller);
     // Read before anything is refused: the refusal names the request.
     let body = read_body(payload, COMMAND_BYTES_MAX).await?;
     let req = req(request.method().as_str(), request.path(), &body);
     reply.req = Some(req);
     access::permit(caller, kind)?;
-    let key = idempotency_key(&request)?;
-    require_media_type(&request, "application/json")?;
-    let command = parse(kind, &body)?;
-    let cmd = cmd(caller.party, &key);
-    let _in_flight = shared.in_flight.enter(cmd)?;
-    may_be_sold(&shared, cmd, &command).await?;
-    let asked = Request {
-        by: caller.party,
-        actor: caller.actor,
-        cmd: Some(cmd),
-        req: Some(req),
-        command,
-    };
-    match shared.desk.submit_one(asked).await {
-        Outcome::Accepted(entry) => {
-            reply.done = Some(Done::entry(false, &entry));
-            created(&shared, &entry)
+    let key = idempotency_key(request)?;
+    require_media_type(request, "application/json")?;
+    Ok(Handed {
+        caller,
+        cmd: cmd(caller.party, &key),
+        body,
+        req,
+    })
+}
+
+impl Handed {
+    /// Asks the desk and writes its answer.
+    /// # Errors
+    /// What `decide` refuses, or that there is no answer.
+    pub(super) async fn submit(
+        &self,
+        shared: &Shared,
+        command: Command,
+        reply: &mut Asked,
+    ) -> Result<HttpResponse, Problem> {
+        let asked = Request {
+            by: self.caller.party,
+            actor: self.caller.actor,
+            cmd: Some(self.cmd),
+            req: Some(self.req),
+            command,
+        };
+        match shared.desk.submit_one(asked).await {
+            Outcome::Accepted(entry) => {
+                reply.done = Some(Done::entry(false, &entry));
+                created(shared, &entry)
+            }
+            Outcome::Known(entry) => {
+                reply.done = Some(Done::entry(true, &entry));
+                created(shared, &entry)
+            }
+            Outcome::Refused(refusal) => Err(refusal.into()),
+            Outcome::Failed(why) => Err(why.into()),
         }
-        Outcome::Known(entry) => {
-            reply.done = Some(Done::entry(true, &entry));
-            created(&shared, &entry)
-        }
-        Outcome::Refused(refusal) => Err(refusal.into()),
-        Outcome::Failed(why) => Err(why.into()),
     }
 }
 
@@ -233,7 +275,7 @@ pub struct InFlight(Arc<Mutex<BTreeSet<Sha256Hash>>>);
 pub(super) struct Guard(Arc<Mutex<BTreeSet<Sha256Hash>>>, Sha256Hash);
 
 impl InFlight {
-    fn enter(&self, cmd: Sha256Hash) -> Result<Guard, Refusal> {
+    pub(super) fn enter(&self, cmd: Sha256Hash) -> Result<Guard, Refusal> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if !known.insert(cmd) {
             return Err(Refusal::new(

@@ -10,10 +10,10 @@ use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LINK};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _, web};
 use serde_json::Value;
 use std::sync::Arc;
-use verifier::book::Book;
-use verifier::dataset::{FileLine, State, state};
+use verifier::dataset::FileLine;
 use verifier::id::DocumentDigest;
 use verifier::refusal::{Code, Refusal};
+use verifier::time::Timestamp;
 
 use super::access::{self, Sees};
 use super::download::{self, Wanted, parameter};
@@ -21,8 +21,9 @@ use super::problem::Problem;
 use super::read::QUERY_BYTES_MAX;
 use super::{Route, Shared, Verb, own};
 use crate::address;
-use crate::store::dataset::delivery::{self, Listing, Uploaded};
+use crate::dataset::version;
 use crate::store::dataset::file;
+use crate::store::dataset::version::Version;
 use body::{Branch, Depth, Repository};
 
 const INFO: &str = "/api/datasets/{handle}/{name}";
@@ -82,8 +83,8 @@ impl HubError {
 /// A version under its hub's name.
 struct Found {
     id: String,
-    listing: Listing,
-    uploaded: Uploaded,
+    changed: Timestamp,
+    version: Version,
     files: Vec<FileLine>,
 }
 
@@ -96,14 +97,14 @@ async fn found(
     let id = format!("{handle}/{name}");
     let asked = shared
         .data
-        .query(move |db| delivery::listing(db, &handle, &name));
-    let Some(listing) = asked.await? else {
+        .query(move |db| version::versions(db, &handle, &name));
+    let Some((listing, versions)) = asked.await? else {
         let sentence = "there is no such listing; /v1/datasets lists what is sold";
         return Ok(Err(HubError::NoRepository.found(sentence)));
     };
     let shown = shared
         .desk
-        .read(|book| shown(book, &listing.versions))
+        .read(|book| version::shown(book, &versions))
         .await?;
     if shown.is_empty() {
         let sentence = "no version of this listing has been assessed yet";
@@ -113,50 +114,21 @@ async fn found(
         rev if rev.is_empty() => "main".to_owned(),
         rev => rev,
     };
-    let Some(uploaded) = chosen(&shown, &revision).cloned() else {
+    let Some(version) = version::chosen(&shown, &revision).cloned() else {
         let sentence = "the listing has no such version; main is its newest";
         return Ok(Err(HubError::NoRevision.found(sentence)));
     };
-    let manifest = uploaded.manifest;
+    let (manifest, changed) = (version.manifest, listing.changed);
     let files = shared
         .data
         .query(move |db| file::all(db, &manifest.to_string()))
         .await?;
     Ok(Ok(Found {
         id,
-        listing,
-        uploaded,
+        changed,
+        version,
         files,
     }))
-}
-
-/// The versions that passed an assessment: those on sale first, newest first within.
-fn shown(book: &Book, versions: &[Uploaded]) -> Vec<Uploaded> {
-    let passed = |of: &&Uploaded| {
-        let version = book.versions.get(&of.manifest);
-        version.is_some_and(|version| version.assessed == Some(true))
-    };
-    let weight = |of: &Uploaded| match state(book, of.manifest) {
-        Ok(State::Listed) => 0,
-        Ok(State::Withdrawn(_)) => 1,
-        Ok(State::Submitted | State::Assessed(_) | State::Recalled(_)) | Err(_) => 2,
-    };
-    let mut shown: Vec<Uploaded> = versions.iter().filter(passed).cloned().collect();
-    shown.sort_by_key(weight);
-    shown
-}
-
-/// `main`, a SemVer, or the digits of the manifest's digest, 40 or all.
-fn chosen<'a>(shown: &'a [Uploaded], revision: &str) -> Option<&'a Uploaded> {
-    if revision == "main" {
-        return shown.first();
-    }
-    let is_it = |of: &&Uploaded| {
-        of.version == revision
-            || body::commit(of.manifest) == revision
-            || body::digits(of.manifest) == revision
-    };
-    shown.iter().find(is_it)
 }
 
 async fn info(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
@@ -166,8 +138,8 @@ async fn info(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     };
     Ok(HttpResponse::Ok().json(body::info(&Repository {
         id: &found.id,
-        manifest: found.uploaded.manifest,
-        changed: found.listing.changed,
+        manifest: found.version.manifest,
+        changed: found.changed,
         files: &found.files,
     })))
 }
@@ -186,7 +158,7 @@ async fn tree(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     };
     let Some((items, next)) = body::tree(&found.files, &branch) else {
         let mut response = HubError::NoEntry.found("the version has no such folder");
-        name_commit(&mut response, found.uploaded.manifest);
+        name_commit(&mut response, found.version.manifest);
         return Ok(response);
     };
     let mut response = HttpResponse::Ok();
@@ -245,7 +217,7 @@ async fn resolve(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespon
         Ok(found) => found,
         Err(response) => return Ok(without_body(&request, response)),
     };
-    let (manifest, path) = (found.uploaded.manifest, parameter(&request, "path"));
+    let (manifest, path) = (found.version.manifest, parameter(&request, "path"));
     let mut response = if found.files.iter().all(|file| file.path != path) {
         HubError::NoEntry.found("the version has no such file")
     } else {
@@ -268,7 +240,7 @@ async fn resolve(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespon
 }
 
 fn name_commit(response: &mut HttpResponse, manifest: DocumentDigest) {
-    if let Ok(commit) = HeaderValue::from_str(&body::commit(manifest)) {
+    if let Ok(commit) = HeaderValue::from_str(&version::commit(manifest)) {
         response.headers_mut().insert(COMMIT, commit);
     }
 }
@@ -285,27 +257,6 @@ fn without_body(request: &HttpRequest, mut response: HttpResponse) -> HttpRespon
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn uploaded(version: &str) -> Uploaded {
-        Uploaded {
-            manifest: DocumentDigest::of(version.as_bytes()),
-            version: version.to_owned(),
-            card: "{}".to_owned(),
-        }
-    }
-
-    #[test]
-    fn a_revision_is_main_a_version_or_a_commit() {
-        let shown = [uploaded("2.0.0"), uploaded("1.0.0")];
-        let version = |revision: &str| chosen(&shown, revision).map(|of| of.version.as_str());
-        assert_eq!(version("main"), Some("2.0.0"));
-        assert_eq!(version("1.0.0"), Some("1.0.0"));
-        assert_eq!(version(&body::commit(shown[1].manifest)), Some("1.0.0"));
-        assert_eq!(version(&body::digits(shown[1].manifest)), Some("1.0.0"));
-        for none in ["", "1.0", "Main", &body::digits(shown[0].manifest)[..39]] {
-            assert_eq!(version(none), None, "{none}");
-        }
-    }
 
     #[test]
     fn a_query_of_a_tree_takes_what_a_hub_s_client_sends() {

@@ -4,17 +4,23 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use verifier::book::command::{Command, Kind, PublishDataset};
+use verifier::book::entry::Entry;
 use verifier::dataset::{FileLine, check_path};
-use verifier::id::{DocumentDigest, hex};
+use verifier::id::{DocumentDigest, Sha256Hash, hex};
 use verifier::json;
+use verifier::money::Fen;
 use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Caller, Sees};
 use super::problem::Problem;
-use super::{Route, Shared, Verb, keyed, own};
+use super::reply::{self, Asked};
+use super::{Route, Shared, Verb, command, keyed, own};
 use crate::dataset::card::Card;
+use crate::dataset::submit;
 use crate::store::dataset::listing::{self as rows, Document, Listing};
 use crate::store::dataset::{file, upload};
+use crate::store::log;
 
 /// The routes of drafts.
 #[rustfmt::skip]
@@ -23,6 +29,7 @@ pub(super) const ROUTES: &[Route] = &[
     own(Verb::Post, "/v1/listings", Sees::Party, |s, r, p| Box::pin(draft(s, r, p)), "Draft a listing: its card"),
     own(Verb::Post, "/v1/documents", Sees::Party, |s, r, p| Box::pin(keep(s, r, p)), "Keep the text of a licence"),
     own(Verb::Post, "/v1/listings/{handle}/{name}/files", Sees::Party, |s, r, p| Box::pin(attach(s, r, p)), "Put an upload at a path of a draft"),
+    own(Verb::Post, "/v1/listings/{handle}/{name}/submit", Sees::Party, |s, r, p| Box::pin(submit(s, r, p)), "Hand in a draft: it becomes a version of the trail"),
     own(Verb::Get, "/v1/listings/{handle}/{name}", Sees::Party, |s, r, _| Box::pin(show(s, r)), "My draft and what it lacks"),
 ];
 
@@ -90,7 +97,7 @@ async fn draft(
         .salt()
         .map_err(|fault| Problem::Internal(fault.to_string()))?;
     let id = hex(salt.bytes());
-    let (party, changed) = (caller.party.to_string(), shared.now()?.unix());
+    let (party, changed) = (caller.party.to_string(), shared.now()?);
     let kept = shared.data.query(move |db| {
         let Some(handle) = rows::handle_of(db, &party)? else {
             return Ok(None);
@@ -178,6 +185,78 @@ async fn attach(
     .into())
 }
 
+/// What a vendor says of a version beside the draft.
+#[derive(Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct Submission {
+    version: String,
+    price_fen: Fen,
+}
+
+/// Hands in a draft. It is a command of the vendor's own, so it is answered and signed as every command is.
+async fn submit(
+    shared: Arc<Shared>,
+    request: HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, Problem> {
+    let mut reply = Asked::default();
+    let answered = submitted(&shared, &request, payload, &mut reply).await;
+    Ok(reply::signed(&shared, reply, answered).await)
+}
+
+async fn submitted(
+    shared: &Arc<Shared>,
+    request: &HttpRequest,
+    payload: web::Payload,
+    reply: &mut Asked,
+) -> Result<HttpResponse, Problem> {
+    let kind = Kind::PublishDataset;
+    let handed = command::handed(shared, (request, payload), kind, reply).await?;
+    let asked: Submission = json::read(&handed.body).map_err(Refusal::from)?;
+    let _in_flight = shared.in_flight.enter(handed.cmd)?;
+    let listing = my_listing(shared, handed.caller, request).await?;
+    let id = listing.id.clone();
+    let published = match known(shared, handed.cmd).await? {
+        Some(published) => published,
+        None => {
+            let handed_in = submit::HandedIn {
+                listing,
+                version: asked.version,
+                price_fen: asked.price_fen,
+            };
+            submit::prepare(&shared.data, &handed_in).await?
+        }
+    };
+    let manifest = published.manifest;
+    let answered = handed
+        .submit(shared, Command::PublishDataset(published), reply)
+        .await;
+    match &answered {
+        Ok(_) => submit::settle(&shared.data, manifest, &id).await?,
+        Err(Problem::Refused(_)) => submit::forget(&shared.data, manifest, &id).await?,
+        // What became of it is not known; the next round of upkeep finds out.
+        Err(_) => {}
+    }
+    answered
+}
+
+/// What was published by this very command before.
+async fn known(shared: &Shared, cmd: Sha256Hash) -> Result<Option<PublishDataset>, Problem> {
+    let seq = shared
+        .desk
+        .read(|book| book.commands.get(&cmd).map(|known| known.seq))
+        .await?;
+    let Some(seq) = seq else {
+        return Ok(None);
+    };
+    let bytes = shared.data.query(move |db| log::entry(db, seq)).await?;
+    let entry = bytes.map(|bytes| Entry::parse_own(&bytes)).transpose()?;
+    Ok(entry.and_then(|entry| match entry.asked {
+        Command::PublishDataset(published) => Some(published),
+        _ => None,
+    }))
+}
+
 async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
     let caller = access::caller(&shared, &request).await?;
     let listing = my_listing(&shared, caller, &request).await?;
@@ -224,7 +303,7 @@ async fn vendor(
     payload: web::Payload,
 ) -> Result<(Caller, web::Bytes), Problem> {
     let (caller, body) = keyed(shared, request, payload).await?;
-    access::permit(caller, verifier::book::command::Kind::PublishDataset)?;
+    access::permit(caller, Kind::PublishDataset)?;
     shared
         .desk
         .read(|book| access::stands(book, caller))

@@ -266,6 +266,8 @@ fn status(code: Code) -> StatusCode {
         | Code::VoucherExpired
         | Code::OfferWithdrawn
         | Code::DatasetTaken
+        | Code::DatasetDuplicate
+        | Code::DatasetPending
         | Code::DatasetState
         | Code::DatasetUnavailable
         | Code::ListingTaken

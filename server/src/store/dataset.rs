@@ -10,3 +10,4 @@ pub mod listing;
 pub mod sale;
 pub mod search;
 pub mod upload;
+pub mod version;

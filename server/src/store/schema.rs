@@ -241,6 +241,7 @@ diesel::table! {
         card -> Text,
         state -> Text,
         seq -> BigInt,
+        report -> Text,
     }
 }
 

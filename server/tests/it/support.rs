@@ -13,6 +13,7 @@ pub(crate) mod process;
 mod proxy;
 pub(crate) mod replay;
 pub(crate) mod story;
+mod vendor;
 
 pub(crate) use bucket::Bucket;
 pub(crate) use database::{Database, folder};
@@ -23,6 +24,7 @@ pub(crate) use load::{Load, SEEN_MIN};
 pub(crate) use market::{Market, ORIGIN, register_key};
 pub(crate) use process::{Server, quan_verify, quan_verify_as, verifier_program};
 pub(crate) use proxy::Proxy;
+pub(crate) use vendor::{Listed, Vendor, card};
 
 /// Makes each function `fn(&Database)` a test on SQLite and one on PostgreSQL.
 macro_rules! on_both {

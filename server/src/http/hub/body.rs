@@ -7,6 +7,8 @@ use verifier::dataset::FileLine;
 use verifier::id::{DocumentDigest, hex};
 use verifier::time::Timestamp;
 
+use crate::dataset::version;
+
 /// Items of one page of a tree.
 pub(super) const TREE_PAGE: usize = 1_000;
 /// A commit's name has 40 digits on the hub: the first of the manifest's digest.
@@ -25,16 +27,6 @@ pub(super) struct Repository<'a> {
     pub(super) files: &'a [FileLine],
 }
 
-/// The 64 digits of a manifest's digest.
-pub(super) fn digits(manifest: DocumentDigest) -> String {
-    hex(manifest.hash().bytes())
-}
-
-/// The name of a version as a commit.
-pub(super) fn commit(manifest: DocumentDigest) -> String {
-    short(&digits(manifest))
-}
-
 fn short(digits: &str) -> String {
     digits.chars().take(COMMIT_DIGITS).collect()
 }
@@ -49,7 +41,7 @@ pub(super) fn info(repository: &Repository<'_>) -> Value {
         .collect();
     json!({
         "_id": short(&hex(&Sha256::digest(repository.id))), "id": repository.id, "author": author,
-        "sha": commit(repository.manifest), "private": false, "gated": "manual", "disabled": false,
+        "sha": version::commit(repository.manifest), "private": false, "gated": "manual", "disabled": false,
         "tags": [], "siblings": siblings, "lastModified": changed, "createdAt": changed,
         "downloads": 0, "likes": 0,
     })

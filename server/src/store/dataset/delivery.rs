@@ -6,28 +6,8 @@ use verifier::receipt::Nonce;
 use verifier::time::Timestamp;
 
 use super::listing::{Document, keep_document};
-use crate::store::schema::{own_deliveries, own_listings, own_ranges, own_versions};
-use crate::store::{Db, StoreFault, moment, on_backend, signed, unsigned};
-
-/// A version that was uploaded here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Uploaded {
-    /// What names it.
-    pub manifest: DocumentDigest,
-    /// Its SemVer.
-    pub version: String,
-    /// The card it was published with.
-    pub card: String,
-}
-
-/// A listing with what was published of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// When its vendor changed it last.
-    pub changed: Timestamp,
-    /// Its versions, newest first.
-    pub versions: Vec<Uploaded>,
-}
+use crate::store::schema::{own_deliveries, own_ranges};
+use crate::store::{Db, StoreFault, on_backend, signed, unsigned};
 
 /// Bytes `first` … `last` of a file that went out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,63 +35,6 @@ pub struct Delivery {
     pub ranges: String,
     /// The receipt, once the trail has it.
     pub jws: Option<String>,
-}
-
-/// The listing under a name, with its versions, newest first.
-/// # Errors
-/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
-pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>, StoreFault> {
-    let listing: Option<(String, i64)> = own_listings::table
-        .filter(
-            own_listings::handle
-                .eq(handle)
-                .and(own_listings::name.eq(name)),
-        )
-        .select((own_listings::id, own_listings::changed))
-        .first(db)
-        .optional()?;
-    let Some((id, changed)) = listing else {
-        return Ok(None);
-    };
-    let rows: Vec<(String, String, String)> = own_versions::table
-        .filter(own_versions::listing.eq(id))
-        .order(own_versions::seq.desc())
-        .select((
-            own_versions::manifest,
-            own_versions::version,
-            own_versions::card,
-        ))
-        .load(db)?;
-    Ok(Some(Listing {
-        changed: moment(changed, "own_listings.changed")?,
-        versions: rows.into_iter().map(uploaded).collect::<Result<_, _>>()?,
-    }))
-}
-
-/// A version, if it was uploaded here.
-/// # Errors
-/// As [`listing`].
-pub fn version(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Uploaded>, StoreFault> {
-    let row: Option<(String, String, String)> = own_versions::table
-        .find(manifest.to_string())
-        .select((
-            own_versions::manifest,
-            own_versions::version,
-            own_versions::card,
-        ))
-        .first(db)
-        .optional()?;
-    row.map(uploaded).transpose()
-}
-
-fn uploaded((manifest, version, card): (String, String, String)) -> Result<Uploaded, StoreFault> {
-    let manifest = DocumentDigest::parse(&manifest)
-        .map_err(|_| StoreFault::Inconsistent(format!("own_versions.manifest is {manifest}")))?;
-    Ok(Uploaded {
-        manifest,
-        version,
-        card,
-    })
 }
 
 /// Keeps bytes that went out, joined with what they touch: eight ranges of a file become one row. Two servers at once may leave

@@ -1,12 +1,14 @@
 //! Rows of handles, drafts of listings, and documents.
 
 use diesel::prelude::*;
+use verifier::id::{DatasetId, DocumentDigest};
+use verifier::time::Timestamp;
 
 use crate::store::schema::{own_documents, own_handles, own_listings};
-use crate::store::{Db, StoreFault, on_backend};
+use crate::store::{Db, StoreFault, moment, on_backend};
 
 /// A listing as its vendor types it.
-#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     /// `lst-…`
     pub id: String,
@@ -18,8 +20,21 @@ pub struct Listing {
     pub dataset: Option<String>,
     /// The draft of the card.
     pub card: String,
-    /// When the draft was changed last, Unix seconds.
-    pub changed: i64,
+    /// When the draft was changed last.
+    pub changed: Timestamp,
+}
+
+type Row = (String, String, String, Option<String>, String, i64);
+
+fn parse((id, handle, name, dataset, card, changed): Row) -> Result<Listing, StoreFault> {
+    Ok(Listing {
+        id,
+        handle,
+        name,
+        dataset,
+        card,
+        changed: moment(changed, "own_listings.changed")?,
+    })
 }
 
 /// A document behind a digest.
@@ -68,7 +83,34 @@ pub fn listing(db: &mut Db, handle: &str, name: &str) -> Result<Option<Listing>,
     let named = own_listings::table
         .filter(own_listings::handle.eq(handle))
         .filter(own_listings::name.eq(name));
-    Ok(named.first(db).optional()?)
+    let row: Option<Row> = named.first(db).optional()?;
+    row.map(parse).transpose()
+}
+
+/// A listing by its id.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn by_id(db: &mut Db, id: &str) -> Result<Option<Listing>, StoreFault> {
+    let row: Option<Row> = own_listings::table.find(id).first(db).optional()?;
+    row.map(parse).transpose()
+}
+
+/// Says which dataset in the trail a listing is.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn is_dataset(db: &mut Db, id: &str, dataset: DatasetId) -> Result<(), StoreFault> {
+    diesel::update(own_listings::table.find(id))
+        .set(own_listings::dataset.eq(Some(dataset.to_string())))
+        .execute(db)?;
+    Ok(())
+}
+
+/// A document by its digest.
+/// # Errors
+/// [`StoreFault::Query`].
+pub fn document(db: &mut Db, digest: DocumentDigest) -> Result<Option<Document>, StoreFault> {
+    let of = own_documents::table.find(digest.to_string());
+    Ok(of.first(db).optional()?)
 }
 
 /// Keeps a draft: a new listing, or another card of one that is there.
@@ -81,11 +123,11 @@ pub fn keep_listing(db: &mut Db, listing: &Listing) -> Result<(), StoreFault> {
         own_listings::name.eq(&listing.name),
         own_listings::dataset.eq(&listing.dataset),
         own_listings::card.eq(&listing.card),
-        own_listings::changed.eq(listing.changed),
+        own_listings::changed.eq(listing.changed.unix()),
     );
     let change = (
         own_listings::card.eq(&listing.card),
-        own_listings::changed.eq(listing.changed),
+        own_listings::changed.eq(listing.changed.unix()),
     );
     on_backend!(db, conn => diesel::insert_into(own_listings::table)
         .values(row)

@@ -245,7 +245,7 @@ fn rows(database: &Database, manifest: &Manifest, vendor: &str) {
     ));
     database.execute("INSERT INTO own_listings VALUES ('lst-1', 'corpus', 'lines', NULL, '{}', 0)");
     database.execute(&format!(
-        "INSERT INTO own_versions VALUES ('{digest}', 'lst-1', '1.0.0', '{{}}', 'submitted', 1)"
+        "INSERT INTO own_versions (manifest, listing, version, card, state, seq, report) VALUES ('{digest}', 'lst-1', '1.0.0', '{{}}', 'submitted', 1, '{digest}')"
     ));
     for file in manifest.files() {
         let (sha256, bytes) = (binary(&file.sha256), file.bytes);

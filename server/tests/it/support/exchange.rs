@@ -171,6 +171,8 @@ pub(crate) struct Answer {
     pub(crate) media: String,
     /// The signed reply; empty where there is none.
     pub(crate) reply: String,
+    /// Where what was made is; empty where that is not said.
+    pub(crate) location: String,
     /// After how many seconds to ask again; empty where that is not said.
     pub(crate) retry_after: String,
     pub(crate) text: String,
@@ -344,13 +346,14 @@ fn read(mut response: ureq::http::Response<ureq::Body>) -> Answer {
         value.map_or("", |value| value.to_str().unwrap()).to_owned()
     };
     let (media, reply) = (header("content-type"), header("quan-reply"));
-    let retry_after = header("retry-after");
+    let (retry_after, location) = (header("retry-after"), header("location"));
     let bytes = response.body_mut().read_to_vec().unwrap();
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Answer {
         status: response.status().as_u16(),
         media,
         reply,
+        location,
         retry_after,
         body: serde_json::from_str(&text).unwrap_or_default(),
         text,

@@ -1,0 +1,1 @@
+ALTER TABLE own_versions DROP COLUMN report;

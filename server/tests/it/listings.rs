@@ -141,8 +141,22 @@ fn what_another_has_published_or_what_is_broken_is_not_published(database: &Data
     second.draft("ragged", card(), &[("table.csv", ragged)]);
     let refused = second.submit("ragged", "1.0.0", 100);
     assert_eq!((refused.status, refused.code()), (422, "dataset.file"));
-    assert_eq!(refused.body["file"], "table.csv", "{}", refused.text);
-    assert_eq!(refused.body["row"], "2", "{}", refused.text);
+    assert_eq!(
+        refused.body["values"]["file"], "table.csv",
+        "{}",
+        refused.text
+    );
+    assert_eq!(refused.body["values"]["row"], "2", "{}", refused.text);
+
+    // A file whose checks are not there yet.
+    second.draft(
+        "unchecked",
+        card(),
+        &[("rows.jsonl", b"{\"text\":\"new\"}\n")],
+    );
+    database.execute("DELETE FROM own_checks");
+    let refused = second.submit("unchecked", "1.0.0", 100);
+    assert_eq!((refused.status, refused.code()), (409, "dataset.pending"));
 
     let mut bought = card();
     bought["sources"][0]["licence"] = json!("CC-BY-NC-4.0");

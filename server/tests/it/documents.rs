@@ -136,7 +136,7 @@ fn list(database: &Database) {
             .unwrap();
             write!(
                 versions,
-                "{comma}('{manifest}', 'lst-{n:05}', '1.0.0', '{card}', 'submitted', {n})"
+                "{comma}('{manifest}', 'lst-{n:05}', '1.0.0', '{card}', 'submitted', {n}, '{manifest}')"
             )
             .unwrap();
             write!(files, "{comma}('{manifest}', 'a.jsonl', {}, 10)", blob(n)).unwrap();
@@ -145,7 +145,7 @@ fn list(database: &Database) {
             "INSERT INTO own_listings (id, handle, name, dataset, card, changed) VALUES {listings}"
         ));
         database.execute(&format!(
-            "INSERT INTO own_versions (manifest, listing, version, card, state, seq) VALUES {versions}"
+            "INSERT INTO own_versions (manifest, listing, version, card, state, seq, report) VALUES {versions}"
         ));
         database.execute(&format!("INSERT INTO own_files VALUES {files}"));
     }

@@ -1,9 +1,14 @@
 //! `publish_lag_*`: from a command's answer until the published checkpoint covers its entry, the 99th percentile at 1,000
-//! commands a second, against 100. `publish_cost_*`: receipts in bulk with a checkpoint a second, against one a minute.
+//! commands a second, against 100. `publish_cost_*`: receipts in bulk by a server as it is set by default, a checkpoint a second,
+//! against one that publishes nothing meanwhile. `publish_work_*`: the processor time of that server for a receipt, against its
+//! own less what publishing adds.
 //!
 //! The real program on SQLite and on PostgreSQL, asked over HTTP; client and server share the cores. The two servers of
-//! `publish_cost` run side by side and are measured by turns. Settings, with defaults: QUAN_BENCH_LAG_SECONDS 20,
-//! QUAN_BENCH_COST_ROUNDS 5, QUAN_BENCH_BULK 60000 receipts a round, QUAN_BENCH_ON a database to leave it at (`sqlite`).
+//! `publish_cost` are there side by side and loaded by turns, in pairs whose order changes. A turn's first second and a half does
+//! not count: nothing is published in it yet, so that the rest is as in an endless load. A turn ends, and its processor time is
+//! read, when all is projected and, by the one server, published; the database's own processes are not in it.
+//! Settings, with defaults: QUAN_BENCH_LAG_SECONDS 20, QUAN_BENCH_COST_ROUNDS 15, QUAN_BENCH_BULK 60000 receipts a turn,
+//! QUAN_BENCH_ON a database to leave it at (`sqlite`).
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -35,7 +40,7 @@ use cluster::Cluster;
 use lanes::{LINES, Lane, lanes, now, settle};
 use market::Market;
 use quan::Quan;
-use report::{Row, report, setting};
+use report::{Row, median, processor_seconds, report, setting};
 use serde_json::Value;
 
 const ORDERS: usize = 200;
@@ -44,8 +49,14 @@ const BULK_CONNECTIONS: usize = 4;
 /// Commands a second.
 const BUSY: usize = 1_000;
 const QUIET: usize = 100;
+/// No turn takes so long: what is published only so often is not published meanwhile.
+const NEVER_MS: &str = "3600000";
+/// How long a turn runs before it is measured: longer than the time between two checkpoints.
+const WARM: Duration = Duration::from_millis(1_500);
 /// How often the checkpoint is looked at.
 const LOOK: Duration = Duration::from_millis(5);
+/// How often is looked whether a turn has ended: seldom, so that looking is no work.
+const REST: Duration = Duration::from_millis(50);
 /// PostgreSQL as its package has it: fsync, synchronous commit.
 const DURABLE: &[&str] = &[];
 
@@ -156,43 +167,114 @@ async fn checkpoints(quan: &Quan, wanted: &Cell<Option<u64>>) -> Vec<(Instant, u
     }
 }
 
-fn cost(database: &str, often: Option<String>, seldom: Option<String>) {
-    let rounds = setting("QUAN_BENCH_COST_ROUNDS", 5);
+fn cost(database: &str, publishing: Option<String>, silent: Option<String>) {
+    let rounds = setting("QUAN_BENCH_COST_ROUNDS", 15);
     let bulk = setting("QUAN_BENCH_BULK", 60_000);
-    let mut often = Side::open(often, "1000", rounds, bulk);
-    let mut seldom = Side::open(seldom, "60000", rounds, bulk);
-    let rounds: Vec<_> = (0..rounds)
-        .map(|_| (often.settle(bulk), seldom.settle(bulk)))
-        .collect();
-    for (often, seldom) in &rounds {
+    let mut publishing = Side::open(publishing, true, rounds, bulk);
+    let mut silent = Side::open(silent, false, rounds, bulk);
+    let mut round = |number: usize| {
+        let turns = if number.is_multiple_of(2) {
+            let first = publishing.turn(bulk);
+            (first, silent.turn(bulk))
+        } else {
+            let first = silent.turn(bulk);
+            (publishing.turn(bulk), first)
+        };
         println!(
-            "{database}: {often:.0}/s with a checkpoint a second, {seldom:.0}/s with one a minute"
+            "{database}: {} publishing, {} not: {:.3} ×",
+            turns.0,
+            turns.1,
+            turns.0.rate / turns.1.rate
         );
-    }
+        turns
+    };
+    let rounds: Vec<_> = (0..rounds).map(&mut round).collect();
+    let of = |number: fn(&Turn) -> f64| -> Vec<_> {
+        let pair = |(with, without): &(Turn, Turn)| (number(with), number(without));
+        rounds.iter().map(pair).collect()
+    };
+    let work = of(|turn| turn.work);
+    let added = median(work.iter().map(|(with, without)| with - without).collect());
+    let own = median(work.iter().map(|(_, without)| *without).collect());
+    println!(
+        "{database}: publishing adds {added:.2} µs of processor time to the {own:.2} µs of a receipt, {:.1} %",
+        100.0 * added / own
+    );
     report(&Row {
         name: &format!("publish_cost_{database}"),
         unit: "receipts/s",
-        peer: "the same with a checkpoint a minute, not a second",
-        rounds: &rounds,
+        peer: "the same server publishing nothing",
+        rounds: &of(|turn| turn.rate),
     });
+    report(&Row {
+        name: &format!("publish_work_{database}"),
+        unit: "µs of processor time a receipt",
+        peer: "the same server publishing nothing",
+        rounds: &work,
+    });
+}
+
+/// What a turn gave.
+#[derive(Clone, Copy)]
+struct Turn {
+    /// Receipts a second.
+    rate: f64,
+    /// The server's processor time of one, in µs.
+    work: f64,
+}
+
+impl std::fmt::Display for Turn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.0}/s and {:.1} µs each", self.rate, self.work)
+    }
 }
 
 /// A server, and the receipts for it.
 struct Side {
     quan: Quan,
     market: Market,
+    publishes: bool,
 }
 
 impl Side {
-    fn open(database: Option<String>, publish_ms: &str, rounds: usize, bulk: usize) -> Self {
-        let mut quan = Quan::start(database, &["--publish-ms", publish_ms]);
+    fn open(database: Option<String>, publishes: bool, rounds: usize, bulk: usize) -> Self {
+        let never = ["--publish-ms", NEVER_MS];
+        let settings = if publishes { &[][..] } else { &never };
+        let mut quan = Quan::start(database, settings);
         let per_order = (bulk.div_ceil(ORDERS) + 2) * rounds;
         let market = Market::open(&mut quan, ORDERS, per_order, now());
-        Self { quan, market }
+        Self {
+            quan,
+            market,
+            publishes,
+        }
     }
 
-    fn settle(&mut self, bulk: usize) -> f64 {
+    fn turn(&mut self, bulk: usize) -> Turn {
         let requests = lanes(&self.quan, &mut self.market, bulk, BULK_CONNECTIONS, LINES);
-        settle(&self.quan, &requests)
+        self.rest();
+        let process = self.quan.id().to_string();
+        let before = processor_seconds(&process);
+        let rate = settle(&self.quan, &requests, WARM);
+        self.rest();
+        let receipts: usize = requests
+            .iter()
+            .flatten()
+            .map(|(_, receipts)| receipts)
+            .sum();
+        let work = (processor_seconds(&process) - before) * 1e6 / receipts as f64;
+        Turn { rate, work }
+    }
+
+    /// Waits until all is done that is to be done with what was written.
+    fn rest(&self) {
+        loop {
+            let health = self.quan.health();
+            let is_done = |follower: &str| health[follower] == health["entries"];
+            if is_done("projected") && (!self.publishes || is_done("published")) {
+                return;
+            }
+            std::thread::sleep(REST);
+        }
     }
 }

@@ -30,6 +30,8 @@ mod quan;
 #[path = "../../verifier/benches/support/report.rs"]
 mod report;
 
+use std::time::Duration;
+
 use cluster::Cluster;
 use lanes::{LINES, lanes, now, settle};
 use market::Market;
@@ -85,8 +87,8 @@ fn measure(database: &str, address: Option<String>, peer: &Peer<'_>, extent: &Ex
         let many = lanes(&quan, &mut market, extent.bulk, BULK_CONNECTIONS, LINES);
         let ones = lanes(&quan, &mut market, extent.single, SINGLE_CONNECTIONS, 1);
         let peers = peer.tps(extent.peer_seconds);
-        let bulked = settle(&quan, &many);
-        let singled = settle(&quan, &ones);
+        let bulked = settle(&quan, &many, Duration::ZERO);
+        let singled = settle(&quan, &ones, Duration::ZERO);
         println!(
             "{database}: pgbench {peers:.0} tps, bulk {bulked:.0}/s, single {singled:.0}/s, server {} MB",
             memory(quan.id())

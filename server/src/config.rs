@@ -283,7 +283,12 @@ impl Asked {
             .public_url
             .map(|url| url.trim_end_matches('/').to_owned());
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let publish_ms = within("publish-ms", self.publish_ms.unwrap_or(1_000), 10, 60_000)?;
+        let publish_ms = within(
+            "publish-ms",
+            self.publish_ms.unwrap_or(1_000),
+            10,
+            3_600_000,
+        )?;
         let rewitness_s = within("rewitness-s", self.rewitness_s.unwrap_or(600), 1, 86_400)?;
         let timers_ms = within("timers-ms", self.timers_ms.unwrap_or(60_000), 10, 3_600_000)?;
         let seal_hours = within("seal-hours", self.seal_hours.unwrap_or(24), 0, 8_784)?;

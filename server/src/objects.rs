@@ -1,8 +1,10 @@
 //! Immutable objects under names: the trail's plain tiles and sealed datasets (DESIGN §7 Objects, TRAIL B4.8).
 //!
 //! A put is idempotent or an alarm: the same bytes again are no error, other bytes under a name that is taken are never
-//! written. Only `checkpoint` is replaced. The local folder syncs file and directory before a put returns.
+//! written. Only `checkpoint` is replaced. The local folder syncs file and directory before a put returns; of objects that are put
+//! together each file once, and each directory once.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::future::Future;
@@ -14,11 +16,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
+mod folder;
 mod s3;
 
 pub use s3::Access;
 
 use bytes::Bytes;
+use folder::Staged;
 use futures_util::TryStreamExt as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Name;
@@ -41,6 +45,8 @@ pub enum Fault {
     Environment(&'static str),
     /// What was to be put could not be read.
     Read(String, io::Error),
+    /// A file of the folder could not be written.
+    Write(String, io::Error),
     /// Another object lies under this name: somebody else writes here, or the disk changed it. Nothing was written.
     Differs(String),
 }
@@ -49,7 +55,9 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path, _) => write!(f, "the folder {} cannot be used", path.display()),
-            Self::Store(name, _) => write!(f, "the object {name} cannot be read or written"),
+            Self::Store(name, _) | Self::Write(name, _) => {
+                write!(f, "the object {name} cannot be read or written")
+            }
             Self::Read(name, _) => write!(f, "what was to be put as {name} cannot be read"),
             Self::Address(text) => write!(f, "{text} is neither a folder nor s3://BUCKET/PREFIX"),
             Self::Environment(name) => write!(
@@ -67,7 +75,7 @@ impl fmt::Display for Fault {
 impl std::error::Error for Fault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Folder(_, error) | Self::Read(_, error) => Some(error),
+            Self::Folder(_, error) | Self::Read(_, error) | Self::Write(_, error) => Some(error),
             Self::Store(_, error) => Some(error),
             Self::Address(_) | Self::Environment(_) | Self::Differs(_) => None,
         }
@@ -124,7 +132,22 @@ impl fmt::Display for Place {
 
 /// One place for objects; clones share it.
 #[derive(Debug, Clone)]
-pub struct Objects(Arc<dyn ObjectStore>);
+pub struct Objects {
+    store: Arc<dyn ObjectStore>,
+    /// Where it is a local folder.
+    root: Option<Arc<Path>>,
+}
+
+/// An object on its way ([`Objects::stage`]): it has no name yet.
+#[derive(Debug)]
+pub struct Coming {
+    name: String,
+    bytes: Bytes,
+    /// Its file, where it comes into a folder.
+    staged: Option<Staged>,
+    /// What [`Objects::keep`] syncs.
+    folder: Option<PathBuf>,
+}
 
 impl Objects {
     /// Opens a place to write to; a bucket by the credentials of the environment.
@@ -157,7 +180,7 @@ impl Objects {
     pub fn bucket(bucket: &str, prefix: &str, access: Access) -> Result<Self, Fault> {
         let opened = s3::open(bucket, prefix, access);
         opened
-            .map(Self)
+            .map(|store| Self { store, root: None })
             .map_err(|error| Fault::Store(format!("s3://{bucket}/{prefix}"), error))
     }
 
@@ -175,14 +198,17 @@ impl Objects {
         let store = LocalFileSystem::new_with_prefix(root)
             .map_err(|error| Fault::Store(root.display().to_string(), error))?
             .with_fsync(true);
-        Ok(Self(Arc::new(store)))
+        Ok(Self {
+            store: Arc::new(store),
+            root: Some(root.into()),
+        })
     }
 
     /// The names of all objects.
     /// # Errors
     /// [`Fault::Store`].
     pub async fn list(&self) -> Result<Vec<String>, Fault> {
-        let listed = self.0.list(None).try_collect::<Vec<_>>().await;
+        let listed = self.store.list(None).try_collect::<Vec<_>>().await;
         let listed = listed.map_err(|error| Fault::Store("the list of objects".into(), error))?;
         Ok(listed
             .into_iter()
@@ -190,29 +216,97 @@ impl Objects {
             .collect())
     }
 
-    /// Puts an immutable object; durable when this returns.
+    /// Puts an immutable object; durable when this returns. Into a folder it blocks.
     /// # Errors
-    /// [`Fault::Differs`] if other bytes lie there, [`Fault::Store`].
+    /// [`Fault::Differs`] if other bytes lie there, [`Fault::Store`], [`Fault::Write`].
     pub async fn put(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {
-        let created = self
-            .0
-            .put_opts(&path(name)?, bytes.clone().into(), PutMode::Create.into())
-            .await;
-        match created {
-            Ok(_) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => match self.get(name).await? {
-                Some(there) if there == bytes => Ok(()),
-                Some(_) | None => Err(Fault::Differs(name.to_owned())),
-            },
+        let mut coming = self.stage(vec![(name.to_owned(), bytes)])?;
+        for object in &mut coming {
+            self.name(object).await?;
+        }
+        self.keep(&coming)
+    }
+
+    /// Brings immutable objects on their way: in a folder their bytes are durable when this returns, under nobody's names.
+    /// # Errors
+    /// [`Fault::Store`], [`Fault::Write`]: nothing is left of them then.
+    pub fn stage(&self, objects: Vec<(String, Bytes)>) -> Result<Vec<Coming>, Fault> {
+        let stage = |(name, bytes)| self.coming(name, bytes);
+        let coming = objects
+            .into_iter()
+            .map(stage)
+            .collect::<Result<Vec<_>, _>>()?;
+        for Coming { name, staged, .. } in &coming {
+            if let Some(staged) = staged {
+                let synced = staged.sync();
+                synced.map_err(|error| Fault::Write(name.clone(), error))?;
+            }
+        }
+        Ok(coming)
+    }
+
+    fn coming(&self, name: String, bytes: Bytes) -> Result<Coming, Fault> {
+        let parsed = path(&name)?;
+        let staged = match &self.root {
+            None => None,
+            Some(root) => {
+                let staged = Staged::write(root.join(parsed.as_ref()), &bytes);
+                Some(staged.map_err(|error| Fault::Write(name.clone(), error))?)
+            }
+        };
+        Ok(Coming {
+            name,
+            bytes,
+            folder: staged.as_ref().and_then(Staged::folder),
+            staged,
+        })
+    }
+
+    /// Gives an object its name. In a bucket it is durable then; in a folder once it is kept.
+    /// # Errors
+    /// [`Fault::Differs`] if other bytes lie there, [`Fault::Store`], [`Fault::Write`].
+    pub async fn name(&self, object: &mut Coming) -> Result<(), Fault> {
+        let name = &object.name;
+        let is_new = match object.staged.take() {
+            Some(staged) => {
+                let named = staged.name();
+                named.map_err(|error| Fault::Write(name.clone(), error))?
+            }
+            None => self.create(name, &object.bytes).await?,
+        };
+        if is_new || self.get(name).await?.as_ref() == Some(&object.bytes) {
+            return Ok(());
+        }
+        Err(Fault::Differs(name.clone()))
+    }
+
+    /// Puts an object under a name, unless that is taken; whether it is there now.
+    async fn create(&self, name: &str, bytes: &Bytes) -> Result<bool, Fault> {
+        let (path, bytes) = (path(name)?, bytes.clone().into());
+        let created = self.store.put_opts(&path, bytes, PutMode::Create.into());
+        match created.await {
+            Ok(_) => Ok(true),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(false),
             Err(error) => Err(Fault::Store(name.to_owned(), error)),
         }
+    }
+
+    /// Makes the names of objects durable.
+    /// # Errors
+    /// [`Fault::Folder`]
+    pub fn keep(&self, named: &[Coming]) -> Result<(), Fault> {
+        let folders = named.iter().filter_map(|object| object.folder.as_deref());
+        let folders: BTreeSet<&Path> = folders.collect();
+        folders.into_iter().try_for_each(|folder| {
+            folder::sync(folder).map_err(|error| Fault::Folder(folder.to_owned(), error))
+        })
     }
 
     /// Replaces an object in one step: a reader sees the old bytes or the new ones.
     /// # Errors
     /// [`Fault::Store`].
     pub async fn replace(&self, name: &str, bytes: Bytes) -> Result<(), Fault> {
-        let put = self.0.put(&path(name)?, bytes.into()).await;
+        let put = self.store.put(&path(name)?, bytes.into()).await;
         put.map(|_| ())
             .map_err(|error| Fault::Store(name.to_owned(), error))
     }
@@ -223,7 +317,7 @@ impl Objects {
     /// [`Fault::Store`], [`Fault::Read`]: nothing lies under the name then.
     pub fn publish(&self, name: &str, from: &mut dyn Read) -> Result<(), Fault> {
         let fault = |error| Fault::Store(name.to_owned(), error);
-        let mut upload = wait(self.0.put_multipart(&path(name)?)).map_err(fault)?;
+        let mut upload = wait(self.store.put_multipart(&path(name)?)).map_err(fault)?;
         let put = put_parts(name, upload.as_mut(), from);
         if put.is_err() {
             // What is left behind otherwise costs room, and is nobody's object.
@@ -236,7 +330,7 @@ impl Objects {
     /// # Errors
     /// [`Fault::Store`], also where there is none.
     pub async fn read_range(&self, name: &str, range: Range<u64>) -> Result<Bytes, Fault> {
-        let read = self.0.get_range(&path(name)?, range).await;
+        let read = self.store.get_range(&path(name)?, range).await;
         read.map_err(|error| Fault::Store(name.to_owned(), error))
     }
 
@@ -244,7 +338,7 @@ impl Objects {
     /// # Errors
     /// [`Fault::Store`], also where there is none.
     pub async fn bytes(&self, name: &str) -> Result<u64, Fault> {
-        let found = self.0.head(&path(name)?).await;
+        let found = self.store.head(&path(name)?).await;
         let found = found.map_err(|error| Fault::Store(name.to_owned(), error))?;
         Ok(found.size)
     }
@@ -253,7 +347,7 @@ impl Objects {
     /// # Errors
     /// [`Fault::Store`].
     pub async fn remove(&self, name: &str) -> Result<(), Fault> {
-        match self.0.delete(&path(name)?).await {
+        match self.store.delete(&path(name)?).await {
             Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(Fault::Store(name.to_owned(), error)),
         }
@@ -264,7 +358,7 @@ impl Objects {
     /// [`Fault::Store`].
     pub async fn get(&self, name: &str) -> Result<Option<Bytes>, Fault> {
         let fault = |error| Fault::Store(name.to_owned(), error);
-        match self.0.get(&path(name)?).await {
+        match self.store.get(&path(name)?).await {
             Ok(found) => found.bytes().await.map(Some).map_err(fault),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(fault(error)),
@@ -368,6 +462,32 @@ mod tests {
         assert_eq!(fs::read(folder.path().join(name)).unwrap(), b"one");
         wait(objects.replace(name, Bytes::from_static(b"three"))).unwrap();
         assert_eq!(wait(objects.get(name)).unwrap().unwrap(), &b"three"[..]);
+    }
+
+    #[test]
+    fn objects_that_come_together_have_no_names_before_all_their_bytes_are_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let objects = Objects::folder(folder.path()).unwrap();
+        let names = ["tile/0/000", "tile/entries/000.p/7", "tile/0/001"];
+        let all = |bytes: &'static [u8]| names.map(|name| (name.to_owned(), bytes.into())).to_vec();
+        let mut coming = objects.stage(all(b"one")).unwrap();
+        assert_eq!(wait(objects.list()).unwrap(), [""; 0]);
+        wait(objects.name(&mut coming[1])).unwrap();
+        assert_eq!(wait(objects.list()).unwrap(), names[1..2]);
+        // The process died here: another one puts them again.
+        drop(coming);
+        let mut coming = objects.stage(all(b"one")).unwrap();
+        coming
+            .iter_mut()
+            .for_each(|object| wait(objects.name(object)).unwrap());
+        objects.keep(&coming).unwrap();
+        let mut coming = objects.stage(all(b"two")).unwrap();
+        let alarm = wait(objects.name(&mut coming[2]));
+        assert!(matches!(alarm, Err(Fault::Differs(name)) if name == names[2]));
+        drop(coming);
+        let found = names.map(|name| fs::read(folder.path().join(name)).unwrap());
+        assert_eq!(found, [b"one"; 3]);
+        assert_eq!(wait(objects.list()).unwrap().len(), 3);
     }
 
     #[test]

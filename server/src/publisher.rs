@@ -46,9 +46,11 @@ use signing::Signing;
 pub const CHECKPOINT: &str = "checkpoint";
 /// However often publishing is asked for, a disk needs some rest.
 const EVERY_MIN: Duration = Duration::from_millis(10);
-/// So many objects are put side by side: a disk that is told to keep them all does it in the time of one or two, and the
-/// database's own commits wait behind fewer of its flushes.
+/// So many requests of a bucket are under way side by side.
 const TOGETHER: usize = 16;
+/// So many objects, or so many of their bytes, are put together: what a busy second brings, and few open files.
+const BATCH: usize = 128;
+const BATCH_BYTES: usize = 16 << 20;
 
 /// What a publisher works with.
 pub struct Parts {
@@ -300,11 +302,12 @@ impl Publisher {
         let from = growth.size();
         let to = TreeSize::new(target.size)
             .ok_or_else(|| inconsistent(format!("a signed size is {}", target.size)))?;
-        let mut puts = Vec::new();
+        let (mut puts, mut bytes_ready) = (Vec::new(), 0);
         for path in bundle::bundles_between(from, to) {
             let rows = self.parts.store.entries(db, numbers(path))?;
             let entries = whole_bundle(path, rows)?;
             let bytes = bundle::encode(entries.iter().map(Bytes::as_ref))?;
+            bytes_ready += bytes.len();
             puts.push((path.to_string(), bytes.into()));
             let mut put_tile = |path, bytes: &[u8]| {
                 puts.push(tile(path, bytes));
@@ -314,8 +317,9 @@ impl Publisher {
             for (_, entry) in numbered.filter(|(seq, _)| *seq >= from.get()) {
                 growth.push(tree::leaf_hash(entry), &mut put_tile)?;
             }
-            if puts.len() >= TOGETHER {
+            if puts.len() >= BATCH || bytes_ready >= BATCH_BYTES {
                 self.put_all(std::mem::take(&mut puts))?;
+                bytes_ready = 0;
             }
         }
         let root = growth.root();
@@ -329,21 +333,25 @@ impl Publisher {
         self.put_all(puts)
     }
 
-    /// Puts objects side by side; where one fails, the others may be there or not.
+    /// Puts objects together; where one fails, the others may be there or not.
     fn put_all(&self, objects: Vec<(String, Bytes)>) -> Result<(), Fault> {
         let Parts {
             objects: bucket,
             faults,
             ..
         } = &self.parts;
-        let puts = objects.into_iter().map(Ok::<_, Fault>);
+        // DURABLE: the bytes, under nobody's names. A crash around it leaves files that the next start removes.
+        let mut coming = faults.around("stage", || bucket.stage(objects).map_err(Fault::from))?;
+        let puts = coming.iter_mut().map(Ok::<_, Fault>);
         wait(
-            stream::iter(puts).try_for_each_concurrent(TOGETHER, |(name, bytes)| async move {
-                let put = async { bucket.put(&name, bytes).await.map_err(Fault::from) };
-                // DURABLE: no checkpoint names this object yet. A crash around it: put again, the same bytes.
+            stream::iter(puts).try_for_each_concurrent(TOGETHER, |object| async move {
+                let put = async { bucket.name(object).await.map_err(Fault::from) };
+                // No checkpoint names this object yet. A crash around it: put again, the same bytes.
                 faults.around_later("put", put).await
             }),
-        )
+        )?;
+        // DURABLE: the names, before any checkpoint needs them.
+        faults.around("keep", || bucket.keep(&coming).map_err(Fault::from))
     }
 
     /// Signs by every key that the entries under this head demand (TRAIL E8).

@@ -119,14 +119,18 @@ impl Quan {
 
     /// The number of durable entries, as the server says.
     pub(crate) fn entries(&self) -> u64 {
-        let mut entries = 0;
+        self.health()["entries"].as_u64().unwrap()
+    }
+
+    /// What the server says of itself.
+    pub(crate) fn health(&self) -> Value {
+        let mut health = Value::Null;
         self.run(async |connection| {
             let answer = connection.send(&get("/health")).await.unwrap();
-            let health: Value = serde_json::from_slice(&answer.body).unwrap();
-            entries = health["entries"].as_u64().unwrap();
+            health = serde_json::from_slice(&answer.body).unwrap();
             true
         });
-        entries
+        health
     }
 
     /// Sends requests over so many connections; the bodies of the answers, in order.

@@ -70,8 +70,12 @@ pub fn bundles_of(size: TreeSize) -> impl Iterator<Item = BundlePath> {
 /// Writes entries one after the other, each after its length in two bytes, big-endian.
 /// # Errors
 /// `trail.bundle` for an entry above [`ENTRY_BYTES_MAX`].
-pub fn encode<'e>(entries: impl IntoIterator<Item = &'e [u8]>) -> Result<Vec<u8>, Flaw> {
-    let mut bytes = Vec::new();
+pub fn encode<'e>(
+    entries: impl IntoIterator<Item = &'e [u8], IntoIter: Clone>,
+) -> Result<Vec<u8>, Flaw> {
+    let entries = entries.into_iter();
+    let length = entries.clone().map(|entry| entry.len() + 2).sum();
+    let mut bytes = Vec::with_capacity(length);
     for entry in entries {
         let length = u16::try_from(entry.len()).map_err(|_| {
             let sentence = format!(

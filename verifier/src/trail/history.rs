@@ -94,7 +94,9 @@ pub fn decode_count(bytes: &[u8]) -> Result<u64, Flaw> {
 /// Writes notes one after the other, each after its length in two bytes, big-endian.
 /// # Errors
 /// `trail.history` for a note above [`HISTORY_NOTE_BYTES_MAX`].
-pub fn encode<'n>(notes: impl IntoIterator<Item = &'n str>) -> Result<Vec<u8>, Flaw> {
+pub fn encode<'n>(
+    notes: impl IntoIterator<Item = &'n str, IntoIter: Clone>,
+) -> Result<Vec<u8>, Flaw> {
     bundle::encode(notes.into_iter().map(str::as_bytes)).map_err(of_history)
 }
 

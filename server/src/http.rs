@@ -8,7 +8,6 @@ mod case;
 mod catalogue;
 mod command;
 mod dcat;
-mod document;
 mod download;
 mod entry;
 mod exchange;
@@ -22,6 +21,7 @@ mod listing;
 mod me;
 mod openapi;
 mod order;
+mod pack;
 mod party;
 mod problem;
 mod programme;
@@ -29,7 +29,7 @@ mod quote;
 mod read;
 mod receipt;
 mod reply;
-mod review;
+mod sample;
 mod supply;
 mod trail;
 mod upload;
@@ -58,7 +58,6 @@ pub use trail::Part;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dataset::Parts;
-use crate::dataset::preview::Previews;
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::sequencer::Desk;
@@ -98,8 +97,6 @@ pub struct Shared {
     pub metrics: Metrics,
     /// What the work on datasets needs.
     pub data: Parts,
-    /// Rows that vendors show.
-    previews: Previews,
     /// How many requests are being answered.
     pub under_way: watch::Sender<usize>,
 }
@@ -146,7 +143,6 @@ impl Shared {
             replies: followed.replies,
             metrics: Metrics::default(),
             data: followed.data,
-            previews: Previews::default(),
             under_way: watch::Sender::new(0),
         }
     }
@@ -300,11 +296,11 @@ const TABLES: &[&[Route]] = &[
     listing::ROUTES,
     find::ROUTES,
     dcat::ROUTES,
-    document::ROUTES,
-    review::ROUTES,
     upload::ROUTES,
     download::ROUTES,
     hub::ROUTES,
+    sample::ROUTES,
+    pack::ROUTES,
 ];
 
 /// Every route of the exchange: the server answers these, `/openapi.json` shows these, and nothing else exists.

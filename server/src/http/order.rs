@@ -16,17 +16,18 @@ pub(super) fn show(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let id = OrderId::parse(asking.id).map_err(Refusal::from)?;
     let order = asking.book.order(id)?;
     asking.concerns(&[order.buyer, order.seller], &asking.book.order_scopes(id)?)?;
-    Ok(object(written(asking, id, order)?))
+    Ok(object(of(asking, id, order)?))
 }
 
 /// `GET /v1/me/orders`: those that one buys or sells.
 pub(super) fn mine(asking: &Asking<'_>) -> Result<Map<String, Value>, Problem> {
     let party = asking.party()?;
     let mine = asking.book.money.orders_of(party).map(|id| (id, id));
-    Ok(asking.list_written(mine, |id| written(asking, id, asking.book.order(id)?))?)
+    Ok(asking.list_written(mine, |id| of(asking, id, asking.book.order(id)?))?)
 }
 
-fn written(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Refusal> {
+/// An order with what it has earned.
+pub(super) fn of(asking: &Asking<'_>, id: OrderId, order: &Order) -> Result<Value, Refusal> {
     let money = asking.book.money.order(id)?;
     let claims: Result<Vec<Value>, Refusal> = (0_u8..)
         .zip(&money.claims)

@@ -246,6 +246,7 @@ fn status(code: Code) -> StatusCode {
         | Code::DatasetUnknown
         | Code::ListingUnknown
         | Code::UploadUnknown
+        | Code::SampleUnknown
         | Code::OrderUnknown
         | Code::RefusalUnknown
         | Code::RefusalUnsealed
@@ -272,6 +273,8 @@ fn status(code: Code) -> StatusCode {
         | Code::DatasetUnavailable
         | Code::ListingTaken
         | Code::SampleTooEarly
+        | Code::SampleDrawn
+        | Code::SampleJudged
         | Code::UploadOffset
         | Code::OrderClosed
         | Code::OrderOpen

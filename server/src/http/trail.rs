@@ -120,7 +120,7 @@ pub(super) async fn answer(
 /// Only before the first start has published the empty tree.
 const UNPUBLISHED: Problem = Problem::Busy("nothing is published yet; try again");
 
-async fn published(shared: &Shared) -> Result<Option<Published>, Problem> {
+pub(super) async fn published(shared: &Shared) -> Result<Option<Published>, Problem> {
     let store = Arc::clone(&shared.store);
     web::block(move || heads::published(&mut *store.connection()?))
         .await
@@ -312,7 +312,7 @@ impl From<Flaw> for Lacking {
 }
 
 /// Proves an entry from the tiles, fetching each that turns out to be needed: at most two a level.
-async fn prove(
+pub(super) async fn prove(
     objects: &Objects,
     seq: u64,
     bytes: Vec<u8>,

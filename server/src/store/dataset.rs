@@ -8,6 +8,7 @@ pub mod delivery;
 pub mod file;
 pub mod listing;
 pub mod sale;
+pub mod sample;
 pub mod search;
 pub mod upload;
 pub mod version;

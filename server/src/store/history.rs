@@ -6,6 +6,7 @@ use diesel::dsl::max;
 use diesel::prelude::*;
 use verifier::time::Timestamp;
 
+use super::heads::Published;
 use super::schema::{published, trail_history};
 use super::{Db, StoreFault, signed, unsigned};
 
@@ -49,6 +50,23 @@ pub fn notes(db: &mut Db, range: Range<u64>) -> Result<Vec<String>, StoreFault> 
         .order(trail_history::number)
         .select(trail_history::note)
         .load(db)?)
+}
+
+/// The first of them that covers an entry, with its size.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn first_above(db: &mut Db, seq: u64) -> Result<Option<Published>, StoreFault> {
+    let found: Option<(i64, String)> = trail_history::table
+        .filter(trail_history::size.gt(signed(seq, "the number of an entry")?))
+        .order(trail_history::number)
+        .select((trail_history::size, trail_history::note))
+        .first(db)
+        .optional()?;
+    let covering = |(size, note)| {
+        let size = unsigned(size, "trail_history.size")?;
+        Ok(Published { size, note })
+    };
+    found.map(covering).transpose()
 }
 
 /// Keeps a published checkpoint of `size` entries that was cosigned at `time`, if the newest one kept is old enough and not larger.

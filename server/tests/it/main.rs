@@ -34,6 +34,7 @@ mod refusals;
 mod replies;
 mod restore;
 mod rotation;
+mod samples;
 mod scoped;
 mod search;
 mod sequencer;

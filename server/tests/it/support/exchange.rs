@@ -50,6 +50,12 @@ impl Exchange {
         exchange
     }
 
+    /// Starts again on the same data, and publishes only once in so many milliseconds from then on.
+    pub(crate) fn publish_every(&mut self, publish_ms: u64) {
+        self.asked.publish_ms = Some(publish_ms);
+        self.restart();
+    }
+
     /// An exchange that keeps so many refusals of a party in an hour.
     pub(crate) fn with_refusals_per_hour(database: &Database, refusals: u32) -> Self {
         let mut exchange = Self::start(database);

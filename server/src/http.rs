@@ -8,6 +8,7 @@ mod case;
 mod catalogue;
 mod command;
 mod dcat;
+mod document;
 mod download;
 mod entry;
 mod exchange;
@@ -29,6 +30,7 @@ mod quote;
 mod read;
 mod receipt;
 mod reply;
+mod review;
 mod sample;
 mod supply;
 mod trail;
@@ -58,6 +60,7 @@ pub use trail::Part;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::dataset::Parts;
+use crate::dataset::preview::Previews;
 use crate::metrics::Metrics;
 use crate::objects::Objects;
 use crate::sequencer::Desk;
@@ -97,6 +100,8 @@ pub struct Shared {
     pub metrics: Metrics,
     /// What the work on datasets needs.
     pub data: Parts,
+    /// Rows that vendors show.
+    previews: Previews,
     /// How many requests are being answered.
     pub under_way: watch::Sender<usize>,
 }
@@ -143,6 +148,7 @@ impl Shared {
             replies: followed.replies,
             metrics: Metrics::default(),
             data: followed.data,
+            previews: Previews::default(),
             under_way: watch::Sender::new(0),
         }
     }
@@ -296,6 +302,8 @@ const TABLES: &[&[Route]] = &[
     listing::ROUTES,
     find::ROUTES,
     dcat::ROUTES,
+    document::ROUTES,
+    review::ROUTES,
     upload::ROUTES,
     download::ROUTES,
     hub::ROUTES,

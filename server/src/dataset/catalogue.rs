@@ -7,12 +7,11 @@ use bytes::Bytes;
 use futures_util::{Stream, stream};
 use std::collections::VecDeque;
 use verifier::book::Book;
-use verifier::dataset::{FileLine, State, state};
-use verifier::id::{DatasetId, DocumentDigest, PartyId};
-use verifier::money::Fen;
-use verifier::time::Timestamp;
+use verifier::dataset::{FileLine, State};
+use verifier::id::DocumentDigest;
 
 use super::card::{self, Card, FileRow, Listed};
+use super::version::InTrail;
 use super::{Fault, Parts};
 use crate::store::dataset::catalogue as rows;
 
@@ -20,40 +19,6 @@ use crate::store::dataset::catalogue as rows;
 const PAGE: i64 = 200;
 /// What is given to the connection at once, or one dataset where that is longer.
 const PIECE_BYTES: usize = 64 << 10;
-
-/// What the book says of a version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
-    /// Who sells it.
-    pub vendor: PartyId,
-    /// Of which dataset it is.
-    pub dataset: DatasetId,
-    /// When it was published.
-    pub published: Timestamp,
-    /// What it costs now.
-    pub price_fen: Fen,
-    /// The digest of its licence's text.
-    pub licence: DocumentDigest,
-    /// Where it stands.
-    pub state: State,
-}
-
-impl Facts {
-    /// Looks a version up.
-    #[must_use]
-    pub fn of(book: &Book, manifest: DocumentDigest) -> Option<Self> {
-        let version = book.versions.get(&manifest)?;
-        let (published, _) = version.prices.first()?;
-        Some(Self {
-            vendor: book.datasets.get(&version.dataset)?.vendor,
-            dataset: version.dataset,
-            published: *published,
-            price_fen: version.price_fen,
-            licence: version.licence,
-            state: state(book, manifest).ok()?,
-        })
-    }
-}
 
 /// The catalogue, piece by piece; `origin` names the exchange, `base` is its address.
 pub fn written(
@@ -144,7 +109,7 @@ struct Chosen {
     listing: rows::Listed,
     manifest: DocumentDigest,
     version: String,
-    facts: Facts,
+    in_trail: InTrail,
 }
 
 /// Of each listing the newest version that is for sale.
@@ -152,12 +117,12 @@ fn for_sale(book: &Book, listings: Vec<rows::Listed>) -> Vec<Chosen> {
     let choose = |mut listing: rows::Listed| {
         let versions = std::mem::take(&mut listing.versions);
         versions.into_iter().find_map(|(manifest, version)| {
-            let facts = Facts::of(book, manifest)?;
-            (facts.state == State::Listed).then(|| Chosen {
+            let in_trail = InTrail::of(book, manifest)?;
+            (in_trail.state == State::Listed).then(|| Chosen {
                 listing: listing.clone(),
                 manifest,
                 version,
-                facts,
+                in_trail,
             })
         })
     };
@@ -180,19 +145,19 @@ impl Chosen {
             bytes: line.bytes,
             table: None,
         };
-        let facts = self.facts;
+        let in_trail = self.in_trail;
         Some(Listed {
             listing: self.listing.id,
             handle: self.listing.handle,
             name: self.listing.name,
-            vendor: facts.vendor,
+            vendor: in_trail.vendor,
             manifest: self.manifest,
-            dataset: facts.dataset,
+            dataset: in_trail.dataset,
             version: self.version,
-            published: facts.published,
-            price_fen: facts.price_fen,
-            licence: facts.licence,
-            state: facts.state,
+            published: in_trail.published,
+            price_fen: in_trail.price_fen,
+            licence: in_trail.licence,
+            state: in_trail.state,
             card,
             files: files.into_iter().map(file).collect(),
         })

@@ -21,13 +21,13 @@ const COMMIT_DIGITS: usize = 40;
 /// What the trail says of a version.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct InTrail {
-    dataset: DatasetId,
+    pub(super) dataset: DatasetId,
     pub(super) vendor: PartyId,
     pub(super) seq: u64,
-    published: Timestamp,
-    price_fen: Fen,
-    licence: DocumentDigest,
-    state: State,
+    pub(super) published: Timestamp,
+    pub(super) price_fen: Fen,
+    pub(super) licence: DocumentDigest,
+    pub(super) state: State,
 }
 
 impl InTrail {

@@ -1,5 +1,6 @@
 //! Drafts of listings: a handle, a card, the files of uploads that are complete, and texts of licences.
 
+use actix_web::http::header::AUTHORIZATION;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -13,6 +14,7 @@ use verifier::money::Fen;
 use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Caller, Sees};
+use super::document;
 use super::problem::Problem;
 use super::reply::{self, Asked};
 use super::{Route, Shared, Verb, command, keyed, own};
@@ -30,7 +32,7 @@ pub(super) const ROUTES: &[Route] = &[
     own(Verb::Post, "/v1/documents", Sees::Party, |s, r, p| Box::pin(keep(s, r, p)), "Keep the text of a licence"),
     own(Verb::Post, "/v1/listings/{handle}/{name}/files", Sees::Party, |s, r, p| Box::pin(attach(s, r, p)), "Put an upload at a path of a draft"),
     own(Verb::Post, "/v1/listings/{handle}/{name}/submit", Sees::Party, |s, r, p| Box::pin(submit(s, r, p)), "Hand in a draft: it becomes a version of the trail"),
-    own(Verb::Get, "/v1/listings/{handle}/{name}", Sees::Party, |s, r, _| Box::pin(show(s, r)), "My draft and what it lacks"),
+    own(Verb::Get, "/v1/listings/{handle}/{name}", Sees::Public, |s, r, _| Box::pin(show(s, r)), "A listing; with its vendor's key the draft and what it lacks"),
 ];
 
 #[derive(Deserialize, Serialize)]
@@ -258,8 +260,16 @@ async fn known(shared: &Shared, cmd: Sha256Hash) -> Result<Option<PublishDataset
 }
 
 async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse, Problem> {
+    if !request.headers().contains_key(AUTHORIZATION) {
+        return document::public(&shared, &request).await;
+    }
     let caller = access::caller(&shared, &request).await?;
-    let listing = my_listing(&shared, caller, &request).await?;
+    let listing = match my_listing(&shared, caller, &request).await {
+        Err(Problem::Refused(refusal)) if refusal.code == Code::ListingUnknown => {
+            return document::public(&shared, &request).await;
+        }
+        found => found?,
+    };
     let card = Card::parse(listing.card.as_bytes())?;
     let id = listing.id.clone();
     let files = shared.data.query(move |db| file::all(db, &id)).await?;

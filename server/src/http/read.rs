@@ -204,7 +204,7 @@ pub(super) async fn answer(
     Ok(HttpResponse::Ok().json(body))
 }
 
-fn page(query: &str) -> Result<Page, Refusal> {
+pub(super) fn page(query: &str) -> Result<Page, Refusal> {
     let malformed = |sentence: &str| Refusal::new(Code::RequestMalformed, sentence);
     if query.len() > QUERY_BYTES_MAX {
         return Err(malformed("a query has at most 1024 bytes"));

@@ -19,10 +19,15 @@ use verifier::book::command::{
 use verifier::id::{ActorId, DocumentDigest, PartyId, Sha256Hash};
 use verifier::money::Fen;
 
-use crate::support::Database;
-use crate::support::story;
+use crate::support::{Client, Database, Exchange, Listed, Vendor, card, story, text};
 
-on_both!(a_catalogue_of_ten_thousand_is_streamed);
+on_both!(
+    a_catalogue_of_ten_thousand_is_streamed,
+    a_version_s_documents_are_everybody_s_once_it_is_listed,
+    the_preview_shows_none_of_the_planted_identifiers,
+    a_document_is_for_whom_it_concerns,
+    an_assessor_sees_what_waits_and_what_was_found_in_it,
+);
 
 const LISTINGS: usize = 10_000;
 /// Rows put or commands decided at once.
@@ -245,4 +250,261 @@ fn parts(
         keys,
         clock: clock.clone(),
     }
+}
+
+const ROWS: &[u8] = "{\"text\":\"你好\",\"turn\":1}\n{\"text\":\"hello\",\"turn\":2}\n".as_bytes();
+/// One identifier of every kind that the checks know, with good check digits.
+const PLANTED: [(&str, &str); 12] = [
+    ("resident-id", "11010519491231002X"),
+    ("uscc", "91350100M000100Y43"),
+    ("mobile", "13800138000"),
+    ("bank-card", "4111111111111111"),
+    ("iban", "DE89370400440532013000"),
+    ("codice-fiscale", "RSSMRA85T10A562S"),
+    ("partita-iva", "IT00743110157"),
+    ("passport", "E12345678"),
+    ("email", "zhang.san@mail.example.com"),
+    ("ip", "2001:db8::7:1"),
+    ("access-key", "AKIAIOSFODNN7EXAMPLE"),
+    ("private-key", "-----BEGIN RSA PRIVATE KEY-----"),
+];
+
+/// A vendor's listing that an office has passed.
+fn shop(exchange: &Exchange, card: Value, files: &[(&str, &[u8])]) -> (Vendor, Listed) {
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(exchange, "city-data");
+    vendor.draft("dialogues", card, files);
+    let handed_in = vendor.submit("dialogues", "1.0.0", 12_345);
+    assert_eq!(handed_in.status, 201, "{}", handed_in.text);
+    let waiting = office.get("/v1/datasets/review").body;
+    let listed = Listed {
+        handle: vendor.handle.clone(),
+        name: "dialogues".to_owned(),
+        version: "1.0.0".to_owned(),
+        manifest: text(&waiting["items"][0]["manifest"]),
+        dataset: text(&handed_in.body["found"]["dataset"]),
+        seq: handed_in.body["seq"].as_u64().unwrap(),
+    };
+    listed.pass(&office);
+    (vendor, listed)
+}
+
+const PATH: &str = "/v1/listings/city-data/dialogues";
+
+fn a_version_s_documents_are_everybody_s_once_it_is_listed(database: &Database) {
+    let exchange = Exchange::start(database);
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(&exchange, "city-data");
+    let listed = vendor.publish("dialogues", &[("train.jsonl", ROWS)], 12_345);
+    let nobody = exchange.nobody();
+    let croissant = format!("{PATH}/1.0.0/croissant.json");
+    assert_eq!(nobody.get(&croissant).code(), "listing.unknown");
+    assert_eq!(nobody.get(PATH).code(), "listing.unknown");
+    let stranger = exchange.member(&["buyer"]).client;
+    assert_eq!(stranger.get(&croissant).code(), "listing.unknown");
+    for early in [&office, &vendor.client] {
+        let seen = early.fetch(&croissant, &[]);
+        assert_eq!(
+            (seen.status, seen.header("cache-control")),
+            (200, "private, no-cache")
+        );
+    }
+    listed.pass(&office);
+    for (name, media, cache) in [
+        (
+            "croissant.json",
+            "application/ld+json; profile=\"http://mlcommons.org/croissant/1.1\"",
+            "public, no-cache",
+        ),
+        ("dcat.jsonld", "application/ld+json", "public, no-cache"),
+        ("offer.jsonld", "application/ld+json", "public, no-cache"),
+        ("preview.json", "application/json", "public, no-cache"),
+        (
+            "README.md",
+            "text/markdown; charset=utf-8",
+            "public, max-age=3600",
+        ),
+        ("label.json", "application/json", "public, max-age=3600"),
+        ("report.json", "application/json", "public, max-age=3600"),
+    ] {
+        let path = format!("{PATH}/1.0.0/{name}");
+        let first = nobody.fetch(&path, &[]);
+        assert_eq!(
+            (first.status, first.header("content-type")),
+            (200, media),
+            "{name}"
+        );
+        assert_eq!(first.header("cache-control"), cache, "{name}");
+        let again = nobody.fetch(&path, &[("if-none-match", first.header("etag"))]);
+        assert_eq!((again.status, again.bytes.len()), (304, 0), "{name}");
+        let newest = nobody.fetch(&format!("{PATH}/main/{name}"), &[]);
+        assert_eq!(newest.bytes, first.bytes, "{name}");
+        assert_eq!(
+            nobody.get(&format!("{PATH}/1.0.1/{name}")).code(),
+            "listing.unknown"
+        );
+    }
+    let report = nobody.get(&format!("{PATH}/1.0.0/report.json")).body;
+    assert_eq!(report["files"][0]["report"]["rows"], 2);
+    // Another price is another document, and it stands in the history.
+    let before = nobody.fetch(&croissant, &[]);
+    let price = json!({ "manifest": listed.manifest, "price_fen": 500 });
+    vendor.client.done("/v1/datasets/price", &price);
+    let after = nobody.fetch(&croissant, &[("if-none-match", before.header("etag"))]);
+    assert_eq!(after.status, 200);
+    assert!(String::from_utf8_lossy(&after.bytes).contains("\"5.00\""));
+    let page = nobody.get(PATH).body;
+    assert_eq!(
+        (&page["price_fen"], &page["state"]),
+        (&json!(500), &json!("listed"))
+    );
+    let prices = page["versions"][0]["prices"].as_array().unwrap();
+    let prices: Vec<_> = prices.iter().map(|of| of["price_fen"].clone()).collect();
+    assert_eq!(prices, [12_345, 500]);
+    assert_eq!(page["files"][0]["path"], "train.jsonl");
+    assert_eq!(page["versions"][0]["changelog"], "First version.");
+    assert_eq!(vendor.client.get(PATH).body["state"], "draft");
+    catalogue_has_it(&nobody);
+}
+
+fn catalogue_has_it(nobody: &Client) {
+    let catalogue = nobody.get("/v1/catalogue.jsonld");
+    assert_eq!(
+        (catalogue.status, catalogue.media.as_str()),
+        (200, "application/ld+json")
+    );
+    has_all_of_dcat_ap(&catalogue.body);
+    let datasets = catalogue.body["dcat:dataset"].as_array().unwrap();
+    assert_eq!(datasets.len(), 1);
+    let own = nobody.get(&format!("{PATH}/main/dcat.jsonld")).body;
+    assert_eq!(datasets[0]["@id"], own["@id"]);
+}
+
+fn the_preview_shows_none_of_the_planted_identifiers(database: &Database) {
+    let exchange = Exchange::start(database);
+    let mut csv = String::from("kind,value\n");
+    let mut jsonl = String::new();
+    for (kind, value) in PLANTED {
+        writeln!(csv, "{kind},联系{value}。").unwrap();
+        writeln!(
+            jsonl,
+            "{}",
+            json!({ "kind": kind, "text": format!("id: {value}, and"), value: 1 })
+        )
+        .unwrap();
+    }
+    let mut card = card();
+    let shown = |path: &'static str| (0..10).map(move |row| json!({ "path": path, "row": row }));
+    card["preview"] = json!(
+        shown("people.csv")
+            .chain(shown("people.jsonl"))
+            .collect::<Vec<_>>()
+    );
+    let files: [(&str, &[u8]); 2] = [
+        ("people.csv", csv.as_bytes()),
+        ("people.jsonl", jsonl.as_bytes()),
+    ];
+    let (_vendor, listed) = shop(&exchange, card, &files);
+    let nobody = exchange.nobody();
+    let preview = nobody.get(&format!("{PATH}/1.0.0/preview.json"));
+    assert_eq!(preview.status, 200, "{}", preview.text);
+    for file in preview.body["files"].as_array().unwrap() {
+        assert_eq!(file["rows"].as_array().unwrap().len(), 10, "{file}");
+        assert_eq!(file["rows"][9]["row"], 9);
+    }
+    assert_eq!(
+        preview.body["files"][0]["rows"][0]["cells"][0],
+        json!(["kind", "resident-id"])
+    );
+    let report = nobody.get(&format!("{PATH}/1.0.0/report.json"));
+    let page = nobody.get(PATH);
+    for (kind, value) in PLANTED {
+        for said in [&preview, &report, &page] {
+            assert!(!said.text.contains(value), "{kind} is shown: {}", said.text);
+        }
+        let column = &page.body["checks"]["personal"][kind];
+        assert!(column.as_u64() >= Some(2), "{kind}: {}", page.text);
+    }
+    let recalled = json!({ "manifest": listed.manifest, "notice": listed.manifest });
+    exchange.operator().done("/v1/datasets/recall", &recalled);
+    let gone = nobody.get(&format!("{PATH}/1.0.0/preview.json"));
+    assert_eq!((gone.status, gone.code()), (409, "dataset.unavailable"));
+    assert_eq!(nobody.get(PATH).body["state"], "recalled");
+    assert_eq!(
+        nobody.get("/v1/catalogue.jsonld").body["dcat:dataset"],
+        json!([])
+    );
+}
+
+fn a_document_is_for_whom_it_concerns(database: &Database) {
+    let exchange = Exchange::start(database);
+    let (vendor, listed) = shop(&exchange, card(), &[("train.jsonl", ROWS)]);
+    let page = exchange.nobody().get(PATH).body;
+    let licence = format!("/v1/documents/{}", text(&page["licence"]["text"]));
+    let kept = exchange.nobody().fetch(&licence, &[]);
+    assert_eq!(
+        (kept.status, kept.header("content-type")),
+        (200, "text/plain; charset=utf-8")
+    );
+    assert_eq!(kept.bytes, b"Creative Commons Attribution 4.0");
+    let manifest = format!("/v1/documents/{}", listed.manifest);
+    let unseen = exchange.nobody().get(&manifest);
+    assert_eq!((unseen.status, unseen.code()), (401, "access.unknown"));
+    let stranger = exchange.member(&["buyer"]).client;
+    assert_eq!(stranger.get(&manifest).code(), "access.party");
+    let office = exchange.member(&["office"]).client;
+    for reader in [&vendor.client, &office, &exchange.operator()] {
+        let read = reader.fetch(&manifest, &[]);
+        assert_eq!(read.status, 200);
+        assert!(String::from_utf8_lossy(&read.bytes).ends_with("  train.jsonl\n"));
+        assert!(read.header("cache-control").contains("immutable"));
+    }
+    let none = format!("/v1/documents/{}", DocumentDigest::of(b"none"));
+    assert_eq!(office.get(&none).code(), "listing.unknown");
+    assert_eq!(office.get("/v1/documents/x").code(), "request.malformed");
+}
+
+fn an_assessor_sees_what_waits_and_what_was_found_in_it(database: &Database) {
+    let exchange = Exchange::start(database);
+    let office = exchange.member(&["office"]).client;
+    let first = Vendor::open(&exchange, "first-data");
+    let second = Vendor::open(&exchange, "second-data");
+    let rows = |from: u32| -> String {
+        let rows = (from..from + 1_000).map(|n| format!("{n},question {n},answer to {}\n", n * 7));
+        format!("id,question,answer\n{}", rows.collect::<String>())
+    };
+    let (own, taken) = (rows(0), rows(200) + "x,mail zhang.san@mail.example.com,y\n");
+    first.publish("rows", &[("rows.csv", own.as_bytes())], 100);
+    second.draft("rows", card(), &[("rows.csv", taken.as_bytes())]);
+    assert_eq!(second.submit("rows", "1.0.0", 100).status, 201);
+    assert_eq!(
+        first.client.get("/v1/datasets/review").code(),
+        "access.role"
+    );
+    let waiting = office.get("/v1/datasets/review").body;
+    let items = waiting["items"].as_array().unwrap();
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[0]["near"], json!([]));
+    let item = &items[1];
+    assert_eq!(item["listing"], "second-data/rows");
+    assert_eq!(item["near"][0]["handle"], "first-data");
+    let share = item["near"][0]["in_other_bp"].as_u64().unwrap();
+    assert!((7_500..=8_500).contains(&share), "{share}");
+    assert_eq!(item["files"][0]["personal"][0]["kind"], "email");
+    assert_eq!(item["files"][0]["rows"], 1_001);
+    // The digest that the assessment is to name leads to all that was found.
+    let report = office
+        .get(&format!("/v1/documents/{}", text(&item["report"])))
+        .body;
+    assert_eq!(report["manifest"], item["manifest"]);
+    let page = office.get("/v1/datasets/review?limit=1").body;
+    let next = format!("/v1/datasets/review?limit=1&after={}", text(&page["next"]));
+    assert_eq!(
+        office.get(&next).body["items"][0]["manifest"],
+        item["manifest"]
+    );
+    let passed = json!({ "manifest": item["manifest"], "passed": true, "report": item["report"] });
+    office.done("/v1/datasets/assess", &passed);
+    let left = exchange.operator().get("/v1/datasets/review").body;
+    assert_eq!(left["items"].as_array().unwrap().len(), 1);
 }

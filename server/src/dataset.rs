@@ -24,7 +24,7 @@ pub mod version;
 pub mod words;
 
 pub use blob::Blobs;
-pub use spool::{Spools, Tee, UploadId};
+pub use spool::{Spools, UploadId};
 
 use std::fmt;
 use std::io::{self, Read, Seek};

@@ -1,7 +1,7 @@
 //! What is in a content: its format, rows, columns, language, identifiers and flaws, found while its bytes land or from the file.
 //!
 //! One content has one report, whoever uploads it. Everything is read from front to back in bounded memory, whatever the bytes;
-//! Parquet and zip alone need to seek: where the stream was not enough, [`Checker::file`] comes after [`Checker::spawn`]. [`rows`] and
+//! Parquet and zip alone need to seek: where the stream was not enough, [`Checker::file`] comes after [`Checker::stream`]. [`rows`] and
 //! [`mask`] are for whoever shows rows, [`report_of`] is what was kept of a stored content.
 
 mod archive;
@@ -150,9 +150,8 @@ impl Checked {
 pub struct Checker;
 
 impl Checker {
-    /// Checks what is sent, on a thread of its own, to the end of the sending. A format that needs to seek lets go of the sender
-    /// at once; [`Checked::is_of`] says so.
-    pub fn spawn(name: &str, limits: Limits) -> (Option<SyncSender<Bytes>>, JoinHandle<Checked>) {
+    /// Checks what is fed, on a thread of its own. A format that needs to seek takes nothing; [`Checked::is_of`] says so.
+    pub fn stream(name: &str, limits: Limits) -> Stream {
         let (sender, receiver) = sync_channel(QUEUE);
         let name = name.to_owned();
         let thread = std::thread::spawn(move || {
@@ -163,7 +162,11 @@ impl Checker {
             let checked = caught(|| streamed(&name, piped, limits));
             checked.unwrap_or_else(|Whole(format)| Checked::without_rows(Report::new(format), 0))
         });
-        (Some(sender), thread)
+        Stream {
+            sender: Some(sender),
+            fed: 0,
+            thread,
+        }
     }
 
     /// Checks a file within the limits of the exchange.
@@ -195,6 +198,39 @@ fn caught<E>(work: impl FnOnce() -> Result<Checked, E>) -> Result<Checked, E> {
         let flaw = Flaw::broken("check.broken-off", sentence);
         Ok(Checked::refused(Format::Other, flaw, 0))
     })
+}
+
+/// Checks under way of bytes that are still coming. Dropped, they end and say nothing.
+#[derive(Debug)]
+pub struct Stream {
+    sender: Option<SyncSender<Bytes>>,
+    fed: u64,
+    thread: JoinHandle<Checked>,
+}
+
+impl Stream {
+    /// Hands over the next piece; waits where the checks are slower.
+    pub fn feed(&mut self, piece: Bytes) {
+        self.fed += piece.len() as u64;
+        // Who takes no more has no use for what comes then.
+        self.sender = self
+            .sender
+            .take()
+            .filter(|sender| sender.send(piece).is_ok());
+    }
+
+    /// How many bytes were handed over.
+    #[must_use]
+    pub const fn fed(&self) -> u64 {
+        self.fed
+    }
+
+    /// What was found, now that all came; it waits for the checks. Nothing where their thread is gone.
+    #[must_use]
+    pub fn end(self) -> Option<Checked> {
+        drop(self.sender);
+        self.thread.join().ok()
+    }
 }
 
 /// Pieces of a channel as a reader.

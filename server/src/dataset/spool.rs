@@ -1,8 +1,9 @@
 //! Uploads under way: a plain file each, and whose turn it is to write it.
 //!
 //! How far an upload is, is the length of its file: nothing else says it, so a server that was killed goes on at the byte on disk.
-//! The SHA-256 runs along and lives in memory only; after a restart the next writer reads the file again first. One request at a
-//! time has the turn; whoever asks how far it is makes the writer let go at its next piece.
+//! The SHA-256 runs along and lives in memory only; after a restart the next writer reads the file again first. So do the checks
+//! of a file that comes in order from its first byte; where anything was cut back they end, and the whole file is checked later.
+//! One request at a time has the turn; whoever asks how far it is makes the writer let go at its next piece.
 
 use actix_web::error::PayloadError;
 use bytes::Bytes;
@@ -15,23 +16,22 @@ use std::io::{self, ErrorKind, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedMutexGuard, mpsc, watch};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use verifier::id::Salt;
 use verifier::refusal::{Code, Refusal};
 
 use super::Fault;
+use super::check::{self, Checker, Limits};
 use super::tus::{Sum, Summing};
-
-/// Who else reads the bytes as they land. A full channel waits; a dead one is forgotten.
-pub type Tee = Option<SyncSender<Bytes>>;
 
 /// Pieces between network and disk: some 2 MiB of what actix reads at once.
 const PIECES_MAX: usize = 64;
 /// The disk is told to keep what it has once in so many bytes, so that the last wait is short.
 const SYNC_EVERY: u64 = 256 << 20;
 const BLOCK: usize = 1 << 20;
+/// Files checked as they come: each has a thread, which an idle sender keeps. The others are checked once they are complete.
+const STREAMS_MAX: usize = 16;
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// `upl-` and 26 letters of base32: 128 bits that nobody guesses, and a name that is only ever a file's.
@@ -79,9 +79,24 @@ struct Hashed {
     sum: Sha256,
 }
 
+/// What is known of a file beyond its length, by whoever has the turn.
+#[derive(Debug, Default)]
+struct Known {
+    hashed: Hashed,
+    checks: Option<Checks>,
+}
+
+/// Checks of what has come so far.
+#[derive(Debug)]
+pub struct Checks {
+    /// Up to the bytes it was fed.
+    pub stream: check::Stream,
+    _room: OwnedSemaphorePermit,
+}
+
 #[derive(Debug, Default)]
 struct Slot {
-    turn: Arc<tokio::sync::Mutex<Hashed>>,
+    turn: Arc<tokio::sync::Mutex<Known>>,
     let_go: watch::Sender<u64>,
 }
 
@@ -92,6 +107,7 @@ pub struct Spools(Arc<Inner>);
 struct Inner {
     folder: PathBuf,
     slots: Mutex<HashMap<UploadId, Arc<Slot>>>,
+    streams: Arc<Semaphore>,
 }
 
 impl fmt::Debug for Spools {
@@ -113,6 +129,7 @@ impl Spools {
         Ok(Self(Arc::new(Inner {
             folder: folder.to_owned(),
             slots: Mutex::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
         })))
     }
 
@@ -199,7 +216,16 @@ impl Spools {
             path: self.path(id),
             held,
             let_go: slot.let_go.subscribe(),
+            streams: Arc::clone(&self.0.streams),
         })
+    }
+
+    /// The checks of a file that came in order, for whoever ends them; nothing while somebody has the turn.
+    #[must_use]
+    pub fn take_checks(&self, id: &UploadId) -> Option<Checks> {
+        let slot = self.slots().get(id).map(Arc::clone)?;
+        let mut held = slot.turn.try_lock().ok()?;
+        held.checks.take()
     }
 
     fn slot(&self, id: &UploadId) -> Arc<Slot> {
@@ -219,8 +245,9 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Fault + '_ {
 #[derive(Debug)]
 pub struct Turn {
     path: PathBuf,
-    held: OwnedMutexGuard<Hashed>,
+    held: OwnedMutexGuard<Known>,
     let_go: watch::Receiver<u64>,
+    streams: Arc<Semaphore>,
 }
 
 /// What goes from the network's side to the disk's.
@@ -241,6 +268,22 @@ impl Turn {
         Ok(file.len())
     }
 
+    /// Checks a file of this name from now on as it comes, if its first byte is still to come and not many others are checked so.
+    /// # Errors
+    /// [`Fault::File`]
+    pub fn check(&mut self, name: &str) -> Result<(), Fault> {
+        if self.held.checks.is_none()
+            && self.offset()? == 0
+            && let Ok(room) = Arc::clone(&self.streams).try_acquire_owned()
+        {
+            self.held.checks = Some(Checks {
+                stream: Checker::stream(name, Limits::STANDARD),
+                _room: room,
+            });
+        }
+        Ok(())
+    }
+
     /// Appends what comes, at most `room` bytes of it, and returns the new offset: durable then, and the sum is up to date.
     /// A request that is cut keeps what came, but not where a sum was promised. Nothing of this depends on the caller's waiting.
     /// # Errors
@@ -250,14 +293,13 @@ impl Turn {
         payload: impl Stream<Item = Result<Bytes, PayloadError>>,
         room: u64,
         check: Option<Sum>,
-        tee: Tee,
     ) -> Result<(Self, u64), Fault> {
         let (send, pieces) = mpsc::channel(PIECES_MAX);
         let mut let_go = self.let_go.clone();
         // Another HEAD than those before.
         let_go.mark_unchanged();
         let path = self.path.clone();
-        let writer = actix_web::rt::task::spawn_blocking(move || self.write(pieces, check, tee));
+        let writer = actix_web::rt::task::spawn_blocking(move || self.write(pieces, check));
         let mut payload = pin!(payload);
         let mut left = room;
         loop {
@@ -293,7 +335,6 @@ impl Turn {
         mut self,
         mut pieces: mpsc::Receiver<Piece>,
         check: Option<Sum>,
-        tee: Tee,
     ) -> Result<(Self, u64), Fault> {
         let path = self.path.clone();
         let fault = at(&path);
@@ -304,8 +345,11 @@ impl Turn {
             .map_err(&fault)?;
         let begun = file.seek(SeekFrom::End(0)).map_err(&fault)?;
         self.sum_up_to(begun, &mut file).map_err(&fault)?;
-        let before = self.held.clone();
-        let written = self.take(&mut pieces, &mut file, check, tee);
+        self.held
+            .checks
+            .take_if(|checks| checks.stream.fed() != begun);
+        let before = self.held.hashed.clone();
+        let written = self.take(&mut pieces, &mut file, check);
         let kept = match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(refusal)) => Err(Fault::Refused(refusal)),
@@ -316,14 +360,17 @@ impl Turn {
             Ok(()) => {}
             Err(Fault::Refused(_)) => {
                 file.set_len(begun).map_err(&fault)?;
-                *self.held = before;
+                *self.held = Known {
+                    hashed: before,
+                    checks: None,
+                };
             }
-            Err(_) => file.set_len(self.held.at).map_err(&fault)?,
+            Err(_) => file.set_len(self.held.hashed.at).map_err(&fault)?,
         }
         // DURABLE: the offset that is answered is on disk, and so is a cut.
         file.sync_data().map_err(&fault)?;
         kept.map(|()| {
-            let offset = self.held.at;
+            let offset = self.held.hashed.at;
             (self, offset)
         })
     }
@@ -333,8 +380,8 @@ impl Turn {
         pieces: &mut mpsc::Receiver<Piece>,
         file: &mut File,
         check: Option<Sum>,
-        mut tee: Tee,
     ) -> io::Result<Result<(), Refusal>> {
+        let Known { hashed, checks } = &mut *self.held;
         let mut summing = check.map(Sum::begin);
         let mut unsynced = 0;
         let ended = loop {
@@ -344,8 +391,8 @@ impl Turn {
                 None => break None,
             };
             file.write_all(&bytes)?;
-            self.held.sum.update(&bytes);
-            self.held.at = self.held.at.saturating_add(bytes.len() as u64);
+            hashed.sum.update(&bytes);
+            hashed.at = hashed.at.saturating_add(bytes.len() as u64);
             if let Some(summing) = &mut summing {
                 summing.update(&bytes);
             }
@@ -354,7 +401,9 @@ impl Turn {
                 file.sync_data()?;
                 unsynced = 0;
             }
-            tee = tee.filter(|tee| tee.send(bytes).is_ok());
+            if let Some(checks) = checks {
+                checks.stream.feed(bytes);
+            }
         };
         let holds = match ended {
             Some(Piece::TooLong) => return Ok(Err(too_long())),
@@ -367,19 +416,20 @@ impl Turn {
 
     /// Sums the file's beginning again where this process has not written it.
     fn sum_up_to(&mut self, offset: u64, file: &mut File) -> io::Result<()> {
-        if self.held.at == offset {
+        if self.held.hashed.at == offset {
             return Ok(());
         }
-        *self.held = Hashed::default();
+        *self.held = Known::default();
+        let hashed = &mut self.held.hashed;
         file.seek(SeekFrom::Start(0))?;
         let mut block = vec![0; BLOCK];
-        while self.held.at < offset {
+        while hashed.at < offset {
             let read = file.read(&mut block)?;
             if read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            self.held.sum.update(block.get(..read).unwrap_or_default());
-            self.held.at += read as u64;
+            hashed.sum.update(block.get(..read).unwrap_or_default());
+            hashed.at += read as u64;
         }
         Ok(())
     }
@@ -393,7 +443,7 @@ impl Turn {
             let mut file = File::open(&self.path)?;
             let offset = file.metadata()?.len();
             self.sum_up_to(offset, &mut file)?;
-            Ok(self.held.sum.clone().finalize().into())
+            Ok(self.held.hashed.sum.clone().finalize().into())
         };
         let summed: io::Result<[u8; 32]> = actix_web::rt::task::spawn_blocking(summed)
             .await
@@ -410,4 +460,70 @@ fn too_long() -> Refusal {
 fn other_sum() -> Refusal {
     let why = "the bytes are not those of Upload-Checksum; nothing of this request was kept: send it again";
     Refusal::new(Code::UploadChecksum, why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::stream;
+    use verifier::refusal::Code;
+
+    fn pieces(bytes: &[u8]) -> impl Stream<Item = Result<Bytes, PayloadError>> + use<> {
+        let pieces: Vec<_> = bytes
+            .chunks(1_000)
+            .map(|piece| Ok(Bytes::copy_from_slice(piece)))
+            .collect();
+        stream::iter(pieces)
+    }
+
+    fn run<T>(work: impl Future<Output = T>) -> T {
+        actix_web::rt::System::new().block_on(work)
+    }
+
+    #[test]
+    fn a_file_that_comes_in_order_is_checked_as_it_comes() {
+        let folder = tempfile::tempdir().unwrap();
+        let spools = Spools::open(folder.path()).unwrap();
+        let id = UploadId::new(Salt::new([7; 16]));
+        let bytes = b"{\"a\":1}\n".repeat(1_000);
+        spools.create(&id).unwrap();
+        run(async {
+            for (at, end) in [(0, 4_321), (4_321, 9_000)] {
+                let mut turn = spools.turn(&id).unwrap();
+                assert!(spools.take_checks(&id).is_none());
+                turn.check("a.jsonl").unwrap();
+                let (_, offset) = turn
+                    .append(pieces(&bytes[at..end]), 9_000, None)
+                    .await
+                    .unwrap();
+                assert_eq!(offset, end as u64);
+            }
+        });
+        let checks = spools.take_checks(&id).unwrap();
+        let checked = checks.stream.end().unwrap();
+        assert!(checked.is_of(9_000));
+        assert_eq!(
+            checked,
+            Checker::file("a.jsonl", &mut io::Cursor::new(bytes))
+        );
+        assert!(spools.take_checks(&id).is_none());
+    }
+
+    #[test]
+    fn what_was_cut_back_is_not_checked_as_it_came() {
+        let folder = tempfile::tempdir().unwrap();
+        let spools = Spools::open(folder.path()).unwrap();
+        let id = UploadId::new(Salt::new([7; 16]));
+        spools.create(&id).unwrap();
+        run(async {
+            let mut turn = spools.turn(&id).unwrap();
+            turn.check("a.jsonl").unwrap();
+            let refused = turn.append(pieces(&[b' '; 9_000]), 8_000, None).await;
+            assert!(
+                matches!(refused, Err(Fault::Refused(refused)) if refused.code == Code::UploadLength)
+            );
+        });
+        assert!(spools.take_checks(&id).is_none());
+        assert_eq!(fs::metadata(spools.path(&id)).unwrap().len(), 0);
+    }
 }

@@ -3,6 +3,7 @@
 //!
 //! All of it is found anew in every round, from the spool's folder and the rows: a crash anywhere leaves nothing to be remembered.
 
+mod checks;
 mod stores;
 
 use std::io;
@@ -29,8 +30,14 @@ pub async fn run(
     stop: watch::Receiver<bool>,
 ) {
     let stores = stores::run(&parts, every, stop.clone());
-    let rounds = rounds(&parts, (every, rehash_every), stop);
-    futures_util::future::join(stores, rounds).await;
+    let again = async {
+        // A newer program may ask more of a content than the one that stored it.
+        if let Err(fault) = checks::again(&parts, &stop).await {
+            tracing::warn!(fault = %Whole(&fault), "stored contents are not checked again");
+        }
+    };
+    let rounds = rounds(&parts, (every, rehash_every), stop.clone());
+    futures_util::future::join3(stores, again, rounds).await;
 }
 
 async fn rounds(

@@ -417,12 +417,13 @@ fn at(asked: u64, offset: u64) -> Result<(), Refusal> {
 /// Appends a body, and completes the upload where it was the last.
 async fn take(
     parts: &Parts,
-    turn: Turn,
+    mut turn: Turn,
     found: &Upload,
     (payload, check): (&mut web::Payload, Option<Sum>),
 ) -> Result<u64, Problem> {
     let room = found.length.saturating_sub(turn.offset()?);
-    let (turn, offset) = turn.append(payload, room, check, None).await?;
+    turn.check(&found.path)?;
+    let (turn, offset) = turn.append(payload, room, check).await?;
     if offset == found.length {
         upkeep::complete(parts, turn, found).await?;
     }

@@ -1,18 +1,25 @@
 //! What is checked before it is stored, and near duplicates in the store, on both databases.
 
-use server::dataset::check::{self as checks, Checked, Checker, Format};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use server::dataset::check::{self as checks, Checked, Checker, Format, Report};
 use server::dataset::near;
 use server::store::dataset::check;
-use std::io::Cursor;
+use std::io::{Cursor, Read};
 use std::ops::Range;
 use verifier::id::Sha256Hash;
 
 use crate::support::{Database, Exchange};
-use crate::uploads::{Tus, hex};
+use crate::uploads::{Tus, hex, until};
 
 on_both!(
     eighty_percent_of_anothers_rows_are_found_in_the_store,
     what_is_stored_was_checked,
+    what_is_checked_as_it_lands_is_what_the_file_says,
+    a_report_of_another_form_is_made_again_by_the_next_server,
+    rows_of_another_vendor_are_found_after_both_uploads,
+    what_is_bad_is_named_by_row_and_column,
     a_report_is_kept_by_content_and_replaced_by_a_newer_one,
 );
 
@@ -57,6 +64,211 @@ fn what_is_stored_was_checked(database: &Database) {
     let report = checks::report_of(&mut db, sha256.bytes()).unwrap().unwrap();
     assert_eq!((report.format, report.rows), (Format::Csv, Some(2)));
     assert_eq!(checks::report_of(&mut db, &[0; 32]).unwrap(), None);
+}
+
+/// What the checks kept of a content, as its text.
+fn kept(database: &Database, bytes: &[u8]) -> String {
+    let mut db = server::store::Db::open(&database.address).unwrap();
+    let row = check::find(&mut db, Sha256Hash::of(bytes).bytes());
+    row.unwrap().unwrap().report
+}
+
+fn of_file(name: &str, bytes: &[u8]) -> String {
+    let checked = Checker::file(name, &mut Cursor::new(bytes.to_vec()));
+    String::from_utf8(checked.report.text().unwrap()).unwrap()
+}
+
+fn what_is_checked_as_it_lands_is_what_the_file_says(database: &Database) {
+    let mut exchange = Exchange::start(database);
+    let vendor = exchange.member(&["vendor"]).client;
+    let dialogue = |of: &str| -> Vec<u8> {
+        let row = |n: usize| format!("{{\"question\":\"{of} {n}?\",\"answer\":{}}}\n", n * 7);
+        (0..3_000).map(row).collect::<String>().into_bytes()
+    };
+    let name = format!("filename {}", STANDARD.encode("a.jsonl"));
+    // In order; then with a piece refused in the middle; then across a restart, which forgets what was checked so far.
+    for of in ["whole", "refused", "restarted"] {
+        let bytes = dialogue(of);
+        let tus = Tus::of(&exchange, &vendor);
+        let at = tus.create(bytes.len(), &name);
+        assert_eq!(tus.patch(&at, 0, &[], &bytes[..50_000]).status, 204);
+        if of == "refused" {
+            let sum = format!("sha256 {}", STANDARD.encode([0; 32]));
+            let refused = tus.patch(&at, 50_000, &[("upload-checksum", &sum)], b"{{{{{\n");
+            assert_eq!(refused.status, 460);
+        }
+        if of == "restarted" {
+            exchange.restart();
+        }
+        let tus = Tus::of(&exchange, &vendor);
+        assert_eq!(tus.patch(&at, 50_000, &[], &bytes[50_000..]).status, 204);
+        until("the store", || tus.state(&at)["stored"] == true);
+        assert_eq!(kept(database, &bytes), of_file("a.jsonl", &bytes), "{of}");
+    }
+}
+
+fn a_report_of_another_form_is_made_again_by_the_next_server(database: &Database) {
+    let mut exchange = Exchange::start(database);
+    let vendor = exchange.member(&["vendor"]).client;
+    let bytes = b"id,name\n1,Ada\n2,Grace\n";
+    let made = Tus::of(&exchange, &vendor).stored("people.csv", bytes);
+    let at = format!("/v1/uploads/{}", made["id"].as_str().unwrap());
+    let mut db = server::store::Db::open(&database.address).unwrap();
+    let mut row = check::find(&mut db, Sha256Hash::of(bytes).bytes())
+        .unwrap()
+        .unwrap();
+    (row.form, row.report) = (0, "{}".to_owned());
+    check::keep(&mut db, &row).unwrap();
+    assert_eq!(Tus::of(&exchange, &vendor).state(&at)["stored"], false);
+    exchange.restart();
+    let tus = Tus::of(&exchange, &vendor);
+    until("the store", || tus.state(&at)["stored"] == true);
+    assert_eq!(kept(database, bytes), of_file("people.csv", bytes));
+}
+
+fn rows_of_another_vendor_are_found_after_both_uploads(database: &Database) {
+    let exchange = Exchange::start(database);
+    let rows = |rows: Range<u32>| {
+        let row = |n| format!("{n},the question {n},the answer to {}\n", n * 7);
+        format!("id,question,answer\n{}", rows.map(row).collect::<String>()).into_bytes()
+    };
+    let (theirs, taken) = (rows(0..10_000), rows(2_000..12_000));
+    for (path, bytes) in [("theirs.csv", &theirs), ("mine.csv", &taken)] {
+        Tus::of(&exchange, &exchange.member(&["vendor"]).client).stored(path, bytes);
+    }
+    let mut db = server::store::Db::open(&database.address).unwrap();
+    let found = near::of(&mut db, Sha256Hash::of(&taken).bytes()).unwrap();
+    let [near] = found[..] else {
+        panic!("{found:?}")
+    };
+    assert_eq!(near.sha256, *Sha256Hash::of(&theirs).bytes());
+    assert!((7_500..=8_500).contains(&near.in_other_bp), "{near:?}");
+}
+
+/// Bytes that unpack to more than any honest content.
+fn sevens() -> impl Read {
+    std::io::repeat(7).take(96 << 20)
+}
+
+fn gzip(mut from: impl Read) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::copy(&mut from, &mut packed).unwrap();
+    packed.finish().unwrap()
+}
+
+fn what_is_bad_is_named_by_row_and_column(database: &Database) {
+    let exchange = Exchange::start(database);
+    let tus = Tus::of(&exchange, &exchange.member(&["vendor"]).client);
+    let utf16: Vec<u8> = "\u{feff}id,name\n1,Ada\n"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    let bomb = zstd::encode_all(sevens(), 1).unwrap();
+    let none = serde_json::Value::Null;
+    for (path, bytes, code, row, column) in [
+        (
+            "a/ragged.csv",
+            b"id,name\n1,Ada\n2\n".to_vec(),
+            "row.ragged",
+            json!(2),
+            json!("2"),
+        ),
+        (
+            "utf-8.csv",
+            b"id,name\n1,Ada\n2,\xff\n".to_vec(),
+            "encoding.utf-8",
+            json!(2),
+            json!("name"),
+        ),
+        (
+            "utf-8.jsonl",
+            b"{\"a\":1}\n{\"a\":\"\xff\"}\n".to_vec(),
+            "encoding.utf-8",
+            json!(2),
+            none.clone(),
+        ),
+        (
+            "cut.jsonl",
+            b"{\"a\":1}\n\n{\"a\":\n".to_vec(),
+            "row.json",
+            json!(2),
+            none.clone(),
+        ),
+        (
+            "utf-16.csv",
+            utf16,
+            "encoding.utf-16",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "wide.csv",
+            [vec![b','; 1_000_000], b"\n1\n".to_vec()].concat(),
+            "columns.many",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "book.csv",
+            b"PK\x03\x04 a workbook".to_vec(),
+            "name.workbook",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "a.parquet",
+            b"PAR1 and nothing that it promises PAR1".to_vec(),
+            "parquet.broken",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "bomb.bin.gz",
+            gzip(sevens()),
+            "packing.bomb",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "bomb.bin.zst",
+            bomb,
+            "packing.bomb",
+            none.clone(),
+            none.clone(),
+        ),
+        (
+            "twice.csv.gz",
+            gzip(&gzip(&b"id\n1\n"[..])[..]),
+            "packing.twice",
+            none.clone(),
+            none.clone(),
+        ),
+    ] {
+        let state = tus.stored(path, &bytes);
+        let broken = &state["report"]["broken"];
+        assert_eq!(state["path"], path);
+        assert_eq!(broken["code"], code, "{path}: {state}");
+        assert_eq!(
+            (&broken["row"], &broken["column"]),
+            (&row, &column),
+            "{path}: {state}"
+        );
+        assert!(
+            broken["sentence"]
+                .as_str()
+                .is_some_and(|sentence| !sentence.is_empty())
+        );
+    }
+    // A mark before the text is odd, and the names are read without it.
+    let marked = b"\xef\xbb\xbfid,name\n1,Ada\n";
+    let state = tus.stored("marked.csv", marked);
+    assert_eq!(
+        (&state["report"]["broken"], &state["report"]["flaws"]),
+        (&none, &json!(1))
+    );
+    let report = Report::parse(kept(database, marked).as_bytes()).unwrap();
+    assert_eq!(report.flaws[0].code, "encoding.bom");
+    assert_eq!(report.columns[0].name, "id");
 }
 
 fn a_report_is_kept_by_content_and_replaced_by_a_newer_one(database: &Database) {

@@ -3,10 +3,13 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
+use server::store::dataset::upload::{self, State, Upload};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::sync::Barrier;
 use std::time::{Duration, Instant};
 use verifier::id::Sha256Hash;
+use verifier::time::Timestamp;
 
 use crate::support::{Client, Database, Exchange, Server, folder, text};
 
@@ -16,6 +19,7 @@ on_both!(
     a_request_that_is_not_as_tus_says_changes_nothing,
     an_upload_is_its_owners_alone_and_ends_once,
     a_quota_is_known_before_the_first_byte,
+    the_last_room_is_given_once,
     an_abandoned_upload_is_swept_with_its_file,
     a_flipped_byte_on_disk_is_found_by_the_next_hashing,
     a_killed_server_goes_on_at_the_byte_on_disk,
@@ -306,18 +310,40 @@ fn a_request_that_is_not_as_tus_says_changes_nothing(database: &Database) {
         (&[("upload-defer-length", "1")], 400),
         (&[("upload-length", "1099511627777")], 413),
         (&[("upload-length", "1"), ("upload-metadata", "a !!")], 400),
-        (
-            &[
-                ("upload-length", "1"),
-                ("upload-metadata", "filename Li4veA=="),
-            ],
-            400,
-        ),
+        (&[("upload-length", "18446744073709551616")], 400),
     ] {
         assert_eq!(
             tus.ask("POST /v1/uploads", headers, b"").status,
             status,
             "{headers:?}"
+        );
+    }
+    for path in [
+        "../x",
+        "/etc/passwd",
+        "a/../b",
+        "a//b",
+        "./a",
+        "a\\b",
+        "a\nb",
+        "a\0b",
+        &"x".repeat(1_025),
+    ] {
+        let name = format!("filename {}", STANDARD.encode(path));
+        let headers = [("upload-length", "1"), ("upload-metadata", name.as_str())];
+        let told = tus.ask("POST /v1/uploads", &headers, b"");
+        assert_eq!(
+            (told.status, told.code().as_str()),
+            (400, "request.malformed"),
+            "{path:?}"
+        );
+        assert!(
+            told.json()["detail"]
+                .as_str()
+                .unwrap()
+                .starts_with("the filename"),
+            "{}",
+            told.body
         );
     }
     let at = tus.create(10, "");
@@ -430,6 +456,43 @@ fn a_quota_is_known_before_the_first_byte(database: &Database) {
     let refused = tus.ask("POST /v1/uploads", &[("upload-length", "1")], b"");
     assert_eq!(refused.json()["code"], "upload.quota");
     assert_eq!(refused.json()["values"]["left"], "0");
+}
+
+/// Two servers add for one party at once: never do both get what only one has room for.
+fn the_last_room_is_given_once(database: &Database) {
+    let _store = database.store();
+    let add = |round: u32, server: u32, begin: &Barrier| {
+        let mut db = server::store::Db::open(&database.address).unwrap();
+        let upload = Upload {
+            id: format!("upl-{round}-{server}"),
+            party: format!("pty-{round}"),
+            listing: None,
+            path: String::new(),
+            length: 6,
+            wanted: None,
+            metadata: String::new(),
+            expires: Timestamp::new(0).unwrap(),
+            state: State::Open,
+            sha256: None,
+            why: String::new(),
+        };
+        begin.wait();
+        upload::add(&mut db, &upload, 10).unwrap()
+    };
+    for round in 0..20 {
+        let begin = Barrier::new(2);
+        let added = std::thread::scope(|scope| {
+            let add = |server| {
+                scope.spawn({
+                    let begin = &begin;
+                    move || add(round, server, begin)
+                })
+            };
+            [add(0), add(1)].map(|server| server.join().unwrap())
+        });
+        assert!(added.contains(&Ok(())), "{added:?}");
+        assert!(added.contains(&Err(4)), "{added:?}");
+    }
 }
 
 fn an_abandoned_upload_is_swept_with_its_file(database: &Database) {

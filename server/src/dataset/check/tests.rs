@@ -746,22 +746,19 @@ fn the_report_of_a_stream_is_the_report_of_the_file() {
         ("empty.txt", Vec::new()),
         ("a.bin", vec![7; 1_000]),
     ] {
-        let (tee, thread) = Checker::spawn(name, Limits::STANDARD);
-        let tee = tee.unwrap();
+        let mut stream = Checker::stream(name, Limits::STANDARD);
         for piece in bytes.chunks(777) {
-            tee.send(Bytes::copy_from_slice(piece)).unwrap();
+            stream.feed(Bytes::copy_from_slice(piece));
         }
-        drop(tee);
-        let streamed = thread.join().unwrap();
+        assert_eq!(stream.fed(), bytes.len() as u64);
+        let streamed = stream.end().unwrap();
         assert!(streamed.is_of(bytes.len() as u64), "{name}");
         assert_eq!(streamed, check(name, &bytes), "{name}");
     }
     let file = parquet_file();
-    let (tee, thread) = Checker::spawn("a.parquet", Limits::STANDARD);
-    tee.unwrap()
-        .send(Bytes::from(file.clone()))
-        .unwrap_or_default();
-    assert!(!thread.join().unwrap().is_of(file.len() as u64));
+    let mut stream = Checker::stream("a.parquet", Limits::STANDARD);
+    stream.feed(Bytes::from(file.clone()));
+    assert!(!stream.end().unwrap().is_of(file.len() as u64));
 }
 
 /// Panics when it is read.

@@ -2,19 +2,14 @@
 //! nobody; each is found again after a crash, by its file in the spool.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
-use super::{complete, sweep};
+use super::{checks, complete, sweep};
 use crate::cause::Whole;
-use crate::dataset::check::{self, Checked, Checker};
-use crate::dataset::{Fault, Parts, UploadId, near};
+use crate::dataset::{Fault, Parts, UploadId};
 use crate::store::dataset::upload::{self, State, Upload};
 
 /// Contents checked and stored at once: each takes a core.
@@ -115,64 +110,8 @@ async fn store(parts: &Parts, id: &UploadId, found: &Upload) -> Result<(), Fault
         return Ok(());
     };
     let (db, path) = (Arc::clone(&parts.store), parts.spools.path(id));
-    if !parts
-        .query(move |db| check::is_checked(db, &sha256))
-        .await?
-    {
-        let checked = check_file(path.clone(), found.path.clone()).await?;
-        let keep = move |db: &mut _| near::keep(db, &sha256, &checked);
-        parts.query(move |db| db.transaction(keep)).await?;
-    }
+    checks::spooled(parts, id, found, sha256).await?;
     let stored = parts.blobs.publish(db, &path, sha256, found.length).await?;
     tracing::debug!(object = %stored.object, "a content is stored");
     parts.spools.remove(id)
-}
-
-/// Checks a file, on a thread that nobody has to wait for at a stop.
-async fn check_file(path: PathBuf, name: String) -> Result<Checked, Fault> {
-    let at = |path: &Path, fault| Fault::File(path.to_owned(), fault);
-    let (send, checked) = oneshot::channel();
-    let of = path.clone();
-    let thread = thread::Builder::new().name("checks".to_owned());
-    let begun = thread.spawn(move || {
-        let _nobody_waits = send.send(check_now(&of, &name));
-    });
-    begun.map_err(|fault| at(&path, fault))?;
-    let checked = checked.await.map_err(io::Error::other);
-    checked.flatten().map_err(|fault| at(&path, fault))
-}
-
-fn check_now(path: &Path, name: &str) -> io::Result<Checked> {
-    let mut from = Heard {
-        from: File::open(path)?,
-        fault: None,
-    };
-    let checked = Checker::file(name, &mut from);
-    from.fault.map_or(Ok(checked), Err)
-}
-
-/// Remembers that the disk failed: that is no flaw of the content.
-struct Heard {
-    from: File,
-    fault: Option<io::Error>,
-}
-
-impl Heard {
-    fn heard<T>(&mut self, done: io::Result<T>) -> io::Result<T> {
-        done.inspect_err(|fault| self.fault = Some(io::Error::new(fault.kind(), fault.to_string())))
-    }
-}
-
-impl Read for Heard {
-    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self.from.read(into);
-        self.heard(read)
-    }
-}
-
-impl Seek for Heard {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let at = self.from.seek(to);
-        self.heard(at)
-    }
 }

@@ -2,7 +2,8 @@
 
 use diesel::prelude::*;
 
-use crate::store::schema::{own_checks, own_marks};
+use super::blob::State as Blob;
+use crate::store::schema::{own_blobs, own_checks, own_marks};
 use crate::store::{Db, StoreFault, hash, on_backend};
 
 /// Marks written in one statement: SQLite takes 32 766 variables.
@@ -79,6 +80,24 @@ pub fn report(db: &mut Db, sha256: &[u8; 32]) -> Result<Option<(i64, String)>, S
         .find(&sha256[..])
         .select((own_checks::form, own_checks::report));
     Ok(row.first(db).optional()?)
+}
+
+/// The first stored content behind `after` that has no report of this form.
+/// # Errors
+/// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
+pub fn unchecked(db: &mut Db, form: i64, after: &[u8]) -> Result<Option<[u8; 32]>, StoreFault> {
+    let checked = own_checks::table
+        .filter(own_checks::sha256.eq(own_blobs::sha256))
+        .filter(own_checks::form.eq(form));
+    let row: Option<Vec<u8>> = own_blobs::table
+        .filter(own_blobs::state.eq(Blob::Stored.as_str()))
+        .filter(own_blobs::sha256.gt(after))
+        .filter(diesel::dsl::not(diesel::dsl::exists(checked)))
+        .order(own_blobs::sha256)
+        .select(own_blobs::sha256)
+        .first(db)
+        .optional()?;
+    row.map(|row| hash(row, "own_blobs.sha256")).transpose()
 }
 
 /// Keeps the marks of a content; keeping them again changes nothing.

@@ -2,12 +2,15 @@
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Integer, Text};
 use std::collections::BTreeSet;
 use verifier::time::Timestamp;
 
 use crate::store::schema::own_uploads;
 use crate::store::{Db, StoreFault, hash, moment, signed, unsigned};
+
+/// The first number of a party's lock, the second is of its name: two numbers are never one of the store's other locks.
+const PARTY_LOCK: i32 = 702_160;
 
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +108,7 @@ fn parse(row: Row) -> Result<Upload, StoreFault> {
 /// [`StoreFault`]
 pub fn add(db: &mut Db, upload: &Upload, quota: u64) -> Result<Result<(), u64>, StoreFault> {
     db.transaction(|db| {
+        wait_in_line(db, &upload.party)?;
         insert(db, upload)?;
         let held = held(db, &upload.party)?;
         if held <= quota {
@@ -113,6 +117,21 @@ pub fn add(db: &mut Db, upload: &Upload, quota: u64) -> Result<Result<(), u64>, 
         diesel::delete(own_uploads::table.find(&upload.id)).execute(db)?;
         Ok(Err(quota.saturating_sub(held.saturating_sub(upload.length))))
     })
+}
+
+/// Two servers may add for one party at once: on PostgreSQL they wait until the transaction ends, or each would see room for its
+/// own; on SQLite whoever writes first is alone.
+fn wait_in_line(tx: &mut Db, party: &str) -> Result<(), StoreFault> {
+    match tx {
+        Db::Sqlite(_) => {}
+        Db::Postgres(conn) => {
+            let lock = diesel::sql_query("SELECT pg_advisory_xact_lock($1, hashtext($2))");
+            lock.bind::<Integer, _>(PARTY_LOCK)
+                .bind::<Text, _>(party)
+                .execute(conn)?;
+        }
+    }
+    Ok(())
 }
 
 fn insert(db: &mut Db, upload: &Upload) -> Result<(), StoreFault> {
@@ -174,6 +193,18 @@ pub fn open_count(db: &mut Db, party: &str) -> Result<u64, StoreFault> {
 pub fn get(db: &mut Db, id: &str) -> Result<Option<Upload>, StoreFault> {
     let row: Option<Row> = own_uploads::table.find(id).first(db).optional()?;
     row.map(parse).transpose()
+}
+
+/// Where somebody who brought a content wanted it to stand.
+/// # Errors
+/// [`StoreFault`]
+pub fn path_of(db: &mut Db, sha256: &[u8; 32]) -> Result<Option<String>, StoreFault> {
+    let path = own_uploads::table
+        .filter(own_uploads::sha256.eq(&sha256[..]))
+        .filter(own_uploads::state.eq(State::Complete.as_str()))
+        .order(own_uploads::id)
+        .select(own_uploads::path);
+    Ok(path.first(db).optional()?)
 }
 
 /// Puts off the end of an open upload: somebody goes on.

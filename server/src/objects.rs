@@ -82,6 +82,14 @@ impl std::error::Error for Fault {
     }
 }
 
+impl Fault {
+    /// Whether the store has answered, and no object lies there.
+    #[must_use]
+    pub const fn is_absence(&self) -> bool {
+        matches!(self, Self::Store(_, object_store::Error::NotFound { .. }))
+    }
+}
+
 /// Where objects lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Place {

@@ -65,13 +65,33 @@ impl Blobs {
             Place::Folder(folder) => Some(folder.clone()),
             Place::Bucket { .. } => None,
         };
-        Ok(Self(Arc::new(Inner {
-            objects: Objects::open(place)?,
+        Ok(Self::over(
+            (Objects::open(place)?, folder),
+            keys,
+            sealed,
+            clock,
+        ))
+    }
+
+    /// The same over a place that is open, and is no folder.
+    #[must_use]
+    pub fn within(objects: Objects, keys: &Keys, sealed: bool, clock: Clock) -> Self {
+        Self::over((objects, None), keys, sealed, clock)
+    }
+
+    fn over(
+        (objects, folder): (Objects, Option<PathBuf>),
+        keys: &Keys,
+        sealed: bool,
+        clock: Clock,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            objects,
             folder,
             identity: age::Identity::new(keys.derived(IDENTITY)),
             sealed,
             clock,
-        })))
+        }))
     }
 
     /// Stores a spooled file under its hash, or finds that content stored already; the spooled file stays. What is stored was read
@@ -221,13 +241,13 @@ impl Blobs {
         })
     }
 
-    /// Reads a whole content again: whether it is what its name says. A store that cannot be reached is no answer.
+    /// Reads a whole content again: whether it is what its name says, and there at all. A store that cannot be reached is no answer.
     /// # Errors
     /// [`Fault::Objects`]
     pub fn is_whole(&self, blob: &BlobRow) -> Result<bool, Fault> {
         let mut reader = match self.reader(blob) {
             Ok(reader) => reader,
-            Err(Fault::Objects(fault)) => return Err(fault.into()),
+            Err(Fault::Objects(fault)) if !fault.is_absence() => return Err(fault.into()),
             Err(_) => return Ok(false),
         };
         let mut sum = Sha256::new();

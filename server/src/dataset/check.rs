@@ -19,6 +19,7 @@ mod rows;
 mod secret;
 mod sniff;
 mod tally;
+mod tape;
 mod text;
 
 pub use mask::{mask, mask_found};
@@ -367,7 +368,12 @@ fn unpacked_as(
     // What the format left behind is unpacked too: where a bomb hides behind the rows it is found.
     let read = read.and_then(|()| io::copy(&mut from, &mut io::sink()).map(|_| ()));
     if let Err(fault) = read {
-        tally.flaw_here(flaw_of(&fault, packing), None);
+        let flaw = flaw_of(&fault, packing);
+        if matches!(format, Format::Tar | Format::Other) {
+            tally.report.flaw(flaw);
+        } else {
+            tally.flaw_here(flaw, None);
+        }
     }
     match format {
         Format::Tar | Format::Other => Checked::without_rows(tally.report, 0),

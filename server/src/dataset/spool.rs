@@ -485,7 +485,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let spools = Spools::open(folder.path()).unwrap();
         let id = UploadId::new(Salt::new([7; 16]));
-        let bytes = b"{\"a\":1}\n".repeat(1_000);
+        let bytes = b"{\"a\":1}\n".repeat(1_125);
         spools.create(&id).unwrap();
         run(async {
             for (at, end) in [(0, 4_321), (4_321, 9_000)] {

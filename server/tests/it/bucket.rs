@@ -5,6 +5,9 @@ use std::process::{Command, Output};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use server::clock::Clock;
+use server::dataset::Blobs;
 use server::faults::Faults;
 use server::keys::Keys;
 use server::objects::{Objects, wait};
@@ -14,6 +17,7 @@ use server::store::Store;
 use tempfile::TempDir;
 use verifier::audit::{Depth, Verdict, audit};
 use verifier::book::command::OpenExchange;
+use verifier::id::Sha256Hash;
 use verifier::trail::key::KeyName;
 use verifier::trail::policy::Policy;
 
@@ -23,6 +27,7 @@ use crate::support::{Bucket, Database, Load, Server, Trail, folder};
 on_both!(
     a_bucket_holds_the_same_bytes_as_a_folder,
     a_bucket_that_fails_and_delays_holds_the_same_trail_in_the_end,
+    contents_lie_in_a_bucket_and_are_read_from_it,
 );
 
 /// An exchange whose trail lies wherever a test puts it.
@@ -163,6 +168,44 @@ fn a_bucket_that_fails_and_delays_holds_the_same_trail_in_the_end(database: &Dat
     let files = house.files();
     assert_eq!(bucket.contents().get("checkpoint"), files.get("checkpoint"));
     house.agrees(&mut bucket.objects(""));
+}
+
+/// More than a part that is put at once, and than a range that is got at once.
+fn contents_lie_in_a_bucket_and_are_read_from_it(database: &Database) {
+    let (bucket, folder) = (Bucket::start(), folder());
+    let keys = Keys::open(folder.path()).unwrap();
+    let store = Arc::new(database.store());
+    for (prefix, sealed) in [("plain", false), ("sealed", true)] {
+        let bytes: Vec<u8> = (0..5_000_000u32)
+            .flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes())
+            .chain([u8::from(sealed)])
+            .collect();
+        let (spool, sha256) = (folder.path().join("spool"), *Sha256Hash::of(&bytes).bytes());
+        std::fs::write(&spool, &bytes).unwrap();
+        let blobs = Blobs::within(bucket.objects(prefix), &keys, sealed, Clock::real());
+        let (row, read) = actix_web::rt::System::new().block_on(async {
+            let row = blobs.publish(Arc::clone(&store), &spool, sha256, bytes.len() as u64);
+            let row = row.await.unwrap();
+            let read: Vec<_> = blobs.read(&row, 8_388_000..16_778_000).collect().await;
+            (row, read)
+        });
+        assert_eq!((row.sealed, row.bytes), (sealed, bytes.len() as u64));
+        let read: Vec<u8> = read.into_iter().flat_map(Result::unwrap).collect();
+        assert!(read == bytes[8_388_000..16_778_000]);
+        let name = format!("{prefix}/{}", row.object);
+        let there = bucket.contents();
+        assert_eq!(there[&name] == bytes, !sealed);
+        assert_eq!(there[&name].starts_with(b"age-encryption.org/v1\n"), sealed);
+        assert!(blobs.is_whole(&row).unwrap());
+        // A bucket that does not answer says nothing about what lies in it; a changed byte does.
+        bucket.fails(1, Duration::ZERO);
+        assert!(blobs.is_whole(&row).is_err());
+        bucket.fails(0, Duration::ZERO);
+        bucket.change(&name, |bytes| bytes[12_345_678] ^= 1);
+        assert!(!blobs.is_whole(&row).unwrap());
+        bucket.forget(&name);
+        assert!(!blobs.is_whole(&row).unwrap());
+    }
 }
 
 fn quan(words: &[&str], house: &std::path::Path, database: &Database, bucket: &Bucket) -> Output {

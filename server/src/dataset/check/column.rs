@@ -308,11 +308,17 @@ fn bound(place: usize) -> u64 {
 /// A hash that is the same in every build: eight bytes at a time, mixed at the end (MurmurHash3's finaliser).
 fn hash(value: &[u8]) -> u64 {
     let mut mixed = 0x9e37_79b9_7f4a_7c15 ^ value.len() as u64;
-    for chunk in value.chunks(8) {
+    let take = |mixed: u64, word: [u8; 8]| {
+        (mixed.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9fb2_1c65_1e98_df25)
+    };
+    let (words, rest) = value.as_chunks::<8>();
+    for word in words {
+        mixed = take(mixed, *word);
+    }
+    if !rest.is_empty() {
         let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        mixed =
-            (mixed.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9fb2_1c65_1e98_df25);
+        word[..rest.len()].copy_from_slice(rest);
+        mixed = take(mixed, word);
     }
     mixed ^= mixed >> 33;
     mixed = mixed.wrapping_mul(0xff51_afd7_ed55_8ccd);

@@ -10,19 +10,79 @@ use super::inflate::Stopped;
 use super::report::Flaw;
 use super::rows::{Row, Rows};
 use super::tally::Tally;
+use super::tape::{Piece, Tape};
 
 /// The name of the column of values that are no objects.
 const VALUE: &str = "value";
 
+/// The longest row whose room is kept for the next one.
+const TAPE_MAX: usize = 1 << 20;
+
 /// Turns values into cells; knows which member is which column.
 #[derive(Debug, Default)]
 pub(super) struct Members {
-    places: BTreeMap<String, Option<usize>>,
+    places: BTreeMap<String, usize>,
+    /// The places of the last rows' members, one after the other: most rows are alike.
+    guesses: Vec<(String, usize)>,
+    tape: Tape,
 }
 
 impl Members {
     /// A value is a row; its text begins at this byte.
     pub(super) fn row(&mut self, tally: &mut Tally, text: &[u8], began_at: u64) {
+        let mut tape = std::mem::take(&mut self.tape);
+        match std::str::from_utf8(text) {
+            Ok(row) if tape.read(row).is_some() => {
+                self.taped(tally, &tape, row);
+                tally.row(tape.canonical(), began_at);
+            }
+            Ok(_) | Err(_) => self.tree(tally, text, began_at),
+        }
+        if text.len() <= TAPE_MAX {
+            self.tape = tape;
+        }
+    }
+
+    /// The members of a row that was read in one pass.
+    fn taped(&mut self, tally: &mut Tally, tape: &Tape, row: &str) {
+        let mut rest = tape.pieces();
+        let mut number = 0;
+        while let [Piece::Name(name), value, more @ ..] = rest {
+            let within = match value {
+                Piece::Nested(_, within) => *within,
+                Piece::Name(_)
+                | Piece::Null
+                | Piece::Boolean(_)
+                | Piece::Number(_)
+                | Piece::String(_) => 0,
+            };
+            let (inner, after) = more.split_at(within.min(more.len()));
+            if let Some(place) =
+                self.guessed(tally, number, row.get(name.clone()).unwrap_or_default())
+            {
+                taped_cell(tally, (tape, row), place, (value, inner));
+            }
+            (rest, number) = (after, number + 1);
+        }
+    }
+
+    /// The column of a row's member of this number.
+    fn guessed(&mut self, tally: &mut Tally, number: usize, name: &str) -> Option<usize> {
+        if let Some((guess, place)) = self.guesses.get(number)
+            && guess == name
+        {
+            return Some(*place);
+        }
+        let place = self.place(tally, name)?;
+        match self.guesses.get_mut(number) {
+            Some(guess) => *guess = (name.to_owned(), place),
+            None => self.guesses.push((name.to_owned(), place)),
+        }
+        Some(place)
+    }
+
+    /// A value as `serde_json` reads it, who says what is wrong.
+    fn tree(&mut self, tally: &mut Tally, text: &[u8], began_at: u64) {
         let value = match read_value(text, tally.limits) {
             Ok(value) => value,
             Err(flaw) => {
@@ -49,19 +109,21 @@ impl Members {
         tally.row(value.to_string().as_bytes(), began_at);
     }
 
+    /// The column of this name; a new one where there is room.
+    fn place(&mut self, tally: &mut Tally, name: &str) -> Option<usize> {
+        if let Some(place) = self.places.get(name) {
+            return Some(*place);
+        }
+        // Names beyond the limit are not kept either.
+        let place = tally.column(name)?;
+        self.places.insert(name.to_owned(), place);
+        Some(place)
+    }
+
     fn cell(&mut self, tally: &mut Tally, name: &str, value: &Value) {
-        let place = match self.places.get(name) {
-            Some(place) => *place,
-            None => {
-                let place = tally.column(name);
-                // Names beyond the limit are not kept either.
-                if place.is_some() {
-                    self.places.insert(name.to_owned(), place);
-                }
-                place
-            }
+        let Some(place) = self.place(tally, name) else {
+            return;
         };
-        let Some(place) = place else { return };
         match value {
             Value::Null => tally.cell(place, Cell::Null),
             Value::Bool(value) => tally.cell(place, Cell::Boolean(*value)),
@@ -71,6 +133,30 @@ impl Members {
                 tally.cell(place, Cell::Nested(&nested.to_string()));
                 within(tally, place, nested);
             }
+        }
+    }
+}
+
+/// A cell of a row that was read in one pass, and what is within it.
+fn taped_cell(
+    tally: &mut Tally,
+    (tape, row): (&Tape, &str),
+    place: usize,
+    (value, inner): (&Piece, &[Piece]),
+) {
+    match value {
+        Piece::Name(_) | Piece::Null => tally.cell(place, Cell::Null),
+        Piece::Boolean(value) => tally.cell(place, Cell::Boolean(*value)),
+        Piece::Number(number) => tally.cell(place, Cell::Number(tape.text(row, number))),
+        Piece::String(string) => tally.cell(place, Cell::Text(tape.text(row, string))),
+        Piece::Nested(spelled, _) => tally.cell(place, Cell::Nested(tape.nested(spelled))),
+    }
+    for piece in inner {
+        match piece {
+            Piece::Null | Piece::Boolean(_) | Piece::Nested(..) => {}
+            Piece::Name(name) => tally.look(place, row.get(name.clone()).unwrap_or_default()),
+            Piece::Number(number) => tally.look(place, tape.text(row, number)),
+            Piece::String(string) => tally.text(place, tape.text(row, string)),
         }
     }
 }

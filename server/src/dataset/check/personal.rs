@@ -132,21 +132,68 @@ const IPV6_MAX: usize = 45;
 pub(super) fn scan(text: &[u8], found: impl FnMut(Kind, Range<usize>)) {
     let mut scan = Scan { text, found };
     let mut at = 0;
-    while let Some(skipped) = text
-        .get(at..)
-        .and_then(|rest| rest.iter().position(|b| starts(*b)))
-    {
-        at += skipped;
-        at = if text.get(at) == Some(&b'@') {
-            scan.mail(at)
-        } else {
-            scan.word(at)
+    while let Some(class) = text.get(at).map(|byte| class(*byte)) {
+        at = match class {
+            0 => at + 1,
+            AT => scan.mail(at),
+            _ => match plain(text, at) {
+                Some(end) => end,
+                None => scan.word(at),
+            },
         };
     }
 }
 
-fn starts(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'@'
+const DIGIT: u8 = 1;
+/// A letter that begins no key.
+const LETTER: u8 = 2;
+/// A letter that a key begins with (`secret::at`).
+const KEY: u8 = 4;
+const AT: u8 = 8;
+/// What each byte may be a part of.
+const CLASSES: [u8; 256] = classes();
+
+const fn classes() -> [u8; 256] {
+    let mut classes = [0; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        classes[byte as usize] = match byte {
+            b'0'..=b'9' => DIGIT,
+            b'A' | b'B' | b'g' | b'h' | b'q' | b's' | b'x' => KEY,
+            b'a'..=b'z' | b'A'..=b'Z' => LETTER,
+            b'@' => AT,
+            _ => 0,
+        };
+        byte += 1;
+    }
+    classes
+}
+
+fn class(byte: u8) -> u8 {
+    CLASSES.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// Where the word that starts here ends, if nothing can begin with it: it is of letters alone, its first begins no key, and no colon
+/// follows, or it is a number too short for anything that is not followed by a point, a colon, a space or a hyphen.
+fn plain(text: &[u8], start: usize) -> Option<usize> {
+    let rest = text.get(start..)?;
+    let (mut long, mut all) = (0, 0);
+    while let Some(class) = rest
+        .get(long)
+        .map(|byte| class(*byte))
+        .filter(|class| !matches!(*class, 0 | AT))
+    {
+        (long, all) = (long + 1, all | class);
+    }
+    let next = rest.get(long);
+    let is_plain = match rest.first().map(|byte| class(*byte)) {
+        Some(LETTER) => all & DIGIT == 0 && long != 16 && next != Some(&b':'),
+        Some(DIGIT) => {
+            all == DIGIT && long < 11 && !matches!(next, Some(b'.' | b':' | b' ' | b'-'))
+        }
+        Some(_) | None => false,
+    };
+    is_plain.then_some(start + long)
 }
 
 struct Scan<'a, F> {

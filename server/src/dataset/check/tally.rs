@@ -13,6 +13,8 @@ use super::{Checked, Limits};
 
 /// Rows whose text is compared by shingles: enough to know a content by, and a small part of the time of a large one.
 const SHINGLED_MAX: u64 = 100_000;
+/// And bytes of them.
+const SHINGLED_BYTES_MAX: u64 = 16 << 20;
 
 /// Rows while they go by.
 pub(super) struct Tally {
@@ -24,6 +26,7 @@ pub(super) struct Tally {
     language: Language,
     sketch: Sketch,
     bands: MinHash,
+    shingled: u64,
     rows: u64,
 }
 
@@ -38,6 +41,7 @@ impl Tally {
             language: Language::default(),
             sketch: Sketch::default(),
             bands: MinHash::default(),
+            shingled: 0,
             rows: 0,
         }
     }
@@ -105,7 +109,8 @@ impl Tally {
     /// The row is complete: these bytes stand for it where contents are compared; it began at this byte.
     pub(super) fn row(&mut self, identity: &[u8], began_at: u64) {
         self.sketch.insert(row_hash(identity));
-        if self.rows < SHINGLED_MAX {
+        if self.rows < SHINGLED_MAX && self.shingled < SHINGLED_BYTES_MAX {
+            self.shingled += identity.len() as u64;
             self.bands.feed(&String::from_utf8_lossy(identity));
         }
         self.marks.row(self.rows, began_at);

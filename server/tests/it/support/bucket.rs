@@ -1,4 +1,5 @@
-//! A bucket that speaks as much of S3 as a trail needs, in this process: PUT with `If-None-Match: *`, GET, DELETE, LIST.
+//! A bucket that speaks as much of S3 as we need, in this process: PUT with `If-None-Match: *`, in parts too, GET of ranges, HEAD,
+//! DELETE, LIST.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,6 +28,8 @@ pub(crate) struct Bucket {
 #[derive(Default)]
 struct State {
     objects: Mutex<BTreeMap<String, Vec<u8>>>,
+    /// Of objects that are put in parts, by name and number; nobody puts one twice at once.
+    parts: Mutex<BTreeMap<(String, u32), Vec<u8>>>,
     requests: AtomicU64,
     /// One request of so many fails; 0: none.
     fails: AtomicU64,
@@ -153,6 +156,9 @@ fn act(state: &State, request: &HttpRequest, body: &[u8]) -> HttpResponse {
     let (Some(name), method) = (name, request.method()) else {
         return list(&objects, request.query_string());
     };
+    if let Some(answer) = in_parts(state, &mut objects, (request, name), body) {
+        return answer;
+    }
     match *method {
         Method::PUT => {
             let create = request.headers().contains_key("if-none-match");
@@ -162,11 +168,8 @@ fn act(state: &State, request: &HttpRequest, body: &[u8]) -> HttpResponse {
             objects.insert(name.to_owned(), body.to_vec());
             HttpResponse::Ok().insert_header(("etag", "\"1\"")).finish()
         }
-        Method::GET => match objects.get(name) {
-            Some(bytes) => HttpResponse::Ok()
-                .insert_header(("etag", "\"1\""))
-                .insert_header(("last-modified", DATE))
-                .body(bytes.clone()),
+        Method::GET | Method::HEAD => match objects.get(name) {
+            Some(bytes) => read(bytes, request),
             None => HttpResponse::NotFound().finish(),
         },
         Method::DELETE => {
@@ -174,6 +177,78 @@ fn act(state: &State, request: &HttpRequest, body: &[u8]) -> HttpResponse {
             HttpResponse::NoContent().finish()
         }
         _ => HttpResponse::MethodNotAllowed().finish(),
+    }
+}
+
+fn read(bytes: &[u8], request: &HttpRequest) -> HttpResponse {
+    let range = request
+        .headers()
+        .get("range")
+        .map(|range| range.to_str().unwrap());
+    let (mut answer, part) = match range {
+        None => (HttpResponse::Ok(), bytes),
+        Some(range) => {
+            let (first, last) = range
+                .strip_prefix("bytes=")
+                .unwrap()
+                .split_once('-')
+                .unwrap();
+            let (first, last): (usize, usize) = (first.parse().unwrap(), last.parse().unwrap());
+            let last = last.min(bytes.len() - 1);
+            let mut answer = HttpResponse::PartialContent();
+            answer.insert_header((
+                "content-range",
+                format!("bytes {first}-{last}/{}", bytes.len()),
+            ));
+            (answer, &bytes[first..=last])
+        }
+    };
+    answer
+        .insert_header(("etag", "\"1\""))
+        .insert_header(("last-modified", DATE))
+        .body(part.to_vec())
+}
+
+/// `CreateMultipartUpload`, `UploadPart`, `CompleteMultipartUpload`, `AbortMultipartUpload`.
+fn in_parts(
+    state: &State,
+    objects: &mut BTreeMap<String, Vec<u8>>,
+    (request, name): (&HttpRequest, &str),
+    body: &[u8],
+) -> Option<HttpResponse> {
+    let query = request.query_string();
+    let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key));
+    let mut parts = state.parts.lock().unwrap();
+    let xml = |body: &str| {
+        Some(
+            HttpResponse::Ok()
+                .content_type("application/xml")
+                .body(body.to_owned()),
+        )
+    };
+    match *request.method() {
+        Method::POST if value("uploads").is_some() => xml(
+            "<InitiateMultipartUploadResult><UploadId>one</UploadId></InitiateMultipartUploadResult>",
+        ),
+        Method::PUT if value("partNumber=").is_some() => {
+            let number = value("partNumber=").unwrap().parse().unwrap();
+            parts.insert((name.to_owned(), number), body.to_vec());
+            Some(HttpResponse::Ok().insert_header(("etag", "\"1\"")).finish())
+        }
+        Method::POST if value("uploadId=").is_some() => {
+            let all = parts.iter().filter(|((of, _), _)| of == name);
+            objects.insert(
+                name.to_owned(),
+                all.flat_map(|(_, part)| part.clone()).collect(),
+            );
+            parts.retain(|(of, _), _| of != name);
+            xml("<CompleteMultipartUploadResult><ETag>\"1\"</ETag></CompleteMultipartUploadResult>")
+        }
+        Method::DELETE if value("uploadId=").is_some() => {
+            parts.retain(|(of, _), _| of != name);
+            Some(HttpResponse::NoContent().finish())
+        }
+        _ => None,
     }
 }
 

@@ -281,6 +281,23 @@ pub(super) async fn send(
     Ok(response.body(SizedStream::new(length, sending)))
 }
 
+/// Answers with a text that is made here, as with a file; nobody's order is served by it.
+pub(super) fn send_made(request: &HttpRequest, file: &FileLine, text: String) -> HttpResponse {
+    let part = conditions(request).part(&tag(&file.sha256), file.bytes);
+    let (mut response, range) = match head(&part, file) {
+        Ok(found) => found,
+        Err(response) => return *response,
+    };
+    describe(&mut response, file);
+    if request.method() == Method::HEAD {
+        let length = range.end.saturating_sub(range.start);
+        return response.body(SizedStream::new(length, stream::empty::<Nothing>()));
+    }
+    let [from, to] = [range.start, range.end].map(|at| usize::try_from(at).unwrap_or(usize::MAX));
+    let bytes = text.as_bytes().get(from..to).unwrap_or_default();
+    response.body(bytes.to_vec())
+}
+
 type Nothing = Result<web::Bytes, crate::dataset::Fault>;
 
 /// The status with the bytes that follow, or an answer that has none.

@@ -1,9 +1,11 @@
 //! Listings as dataset repositories of the Hugging Face hub: what huggingface_hub and datasets ask of it (facts: huggingface_hub 2.4,
 //! datasets 5.2), with an API key of ours as the bearer token.
 //!
-//! What a version is made of is public, once an assessor has passed it; its bytes are not: who has no order hears `GatedRepo`.
+//! What a version is made of is public, once an assessor has passed it; its bytes are not: who has no order hears `GatedRepo`. The
+//! README is made of the card; every key reads it.
 
 mod body;
+mod readme;
 
 use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_LENGTH, HeaderName, HeaderValue, LINK};
@@ -15,7 +17,7 @@ use verifier::id::DocumentDigest;
 use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
-use super::access::{self, Sees};
+use super::access::{self, Caller, Sees};
 use super::download::{self, Wanted, parameter};
 use super::problem::Problem;
 use super::read::QUERY_BYTES_MAX;
@@ -136,11 +138,16 @@ async fn info(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
         Ok(found) => found,
         Err(response) => return Ok(response),
     };
+    let mut paths: Vec<&str> = found.files.iter().map(|file| file.path.as_str()).collect();
+    if readme::is_made(&found.files) {
+        paths.push(readme::NAME);
+        paths.sort_unstable();
+    }
     Ok(HttpResponse::Ok().json(body::info(&Repository {
         id: &found.id,
         manifest: found.version.manifest,
         changed: found.changed,
-        files: &found.files,
+        paths,
     })))
 }
 
@@ -156,7 +163,11 @@ async fn tree(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
         depth: asked.depth,
         after: asked.after.as_deref(),
     };
-    let Some((items, next)) = body::tree(&found.files, &branch) else {
+    let mut files = found.files;
+    if branch.folder.is_empty() && readme::is_made(&files) {
+        files.push(readme::of(&shared, found.version.manifest).await?.line);
+    }
+    let Some((items, next)) = body::tree(&files, &branch) else {
         let mut response = HubError::NoEntry.found("the version has no such folder");
         name_commit(&mut response, found.version.manifest);
         return Ok(response);
@@ -217,26 +228,40 @@ async fn resolve(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespon
         Ok(found) => found,
         Err(response) => return Ok(without_body(&request, response)),
     };
-    let (manifest, path) = (found.version.manifest, parameter(&request, "path"));
-    let mut response = if found.files.iter().all(|file| file.path != path) {
-        HubError::NoEntry.found("the version has no such file")
-    } else {
-        match download::order_of(&shared, caller, manifest).await {
-            Ok(order) => {
-                let wanted = Wanted {
-                    manifest,
-                    path,
-                    order,
-                };
-                let sent = download::send(&shared, &request, &wanted).await;
-                sent.unwrap_or_else(|problem| problem.error_response())
-            }
-            Err(Problem::Refused(refusal)) => HubError::Gated.with(&refusal.into()),
-            Err(problem) => return Err(problem),
-        }
-    };
+    let manifest = found.version.manifest;
+    let mut response = file(&shared, &request, caller, &found).await?;
     name_commit(&mut response, manifest);
     Ok(without_body(&request, response))
+}
+
+/// One file of a version, or why not.
+async fn file(
+    shared: &Shared,
+    request: &HttpRequest,
+    caller: Caller,
+    found: &Found,
+) -> Result<HttpResponse, Problem> {
+    let (manifest, path) = (found.version.manifest, parameter(request, "path"));
+    if path == readme::NAME && readme::is_made(&found.files) {
+        let readme = readme::of(shared, manifest).await?;
+        return Ok(download::send_made(request, &readme.line, readme.text));
+    }
+    if found.files.iter().all(|file| file.path != path) {
+        return Ok(HubError::NoEntry.found("the version has no such file"));
+    }
+    match download::order_of(shared, caller, manifest).await {
+        Ok(order) => {
+            let wanted = Wanted {
+                manifest,
+                path,
+                order,
+            };
+            let sent = download::send(shared, request, &wanted).await;
+            Ok(sent.unwrap_or_else(|problem| problem.error_response()))
+        }
+        Err(Problem::Refused(refusal)) => Ok(HubError::Gated.with(&refusal.into())),
+        Err(problem) => Err(problem),
+    }
 }
 
 fn name_commit(response: &mut HttpResponse, manifest: DocumentDigest) {

@@ -23,8 +23,8 @@ pub(super) struct Repository<'a> {
     pub(super) manifest: DocumentDigest,
     /// When its listing changed last.
     pub(super) changed: Timestamp,
-    /// Its files by path, with what is made beside them.
-    pub(super) files: &'a [FileLine],
+    /// The paths of its files, with what is made beside them.
+    pub(super) paths: Vec<&'a str>,
 }
 
 fn short(digits: &str) -> String {
@@ -35,10 +35,8 @@ fn short(digits: &str) -> String {
 pub(super) fn info(repository: &Repository<'_>) -> Value {
     let author = repository.id.split('/').next().unwrap_or_default();
     let changed = hub_time(repository.changed);
-    let siblings = repository.files.iter();
-    let siblings: Vec<Value> = siblings
-        .map(|file| json!({ "rfilename": file.path }))
-        .collect();
+    let siblings = repository.paths.iter();
+    let siblings: Vec<Value> = siblings.map(|path| json!({ "rfilename": path })).collect();
     json!({
         "_id": short(&hex(&Sha256::digest(repository.id))), "id": repository.id, "author": author,
         "sha": version::commit(repository.manifest), "private": false, "gated": "manual", "disabled": false,
@@ -150,12 +148,11 @@ mod tests {
 
     #[test]
     fn a_repository_is_described_as_the_hub_does() {
-        let files = files(&["a.csv", "b/c.csv"]);
         let info = info(&Repository {
             id: "h/n",
             manifest: DocumentDigest::of(b"m"),
             changed: Timestamp::new(0).unwrap(),
-            files: &files,
+            paths: vec!["a.csv", "b/c.csv"],
         });
         assert_eq!(info["id"], "h/n");
         assert_eq!(info["author"], "h");

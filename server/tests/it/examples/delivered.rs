@@ -24,11 +24,12 @@ on_both!(
 );
 
 /// More than all buffers between a server and its client.
-const LARGE_BYTES: u32 = 16 << 20;
+const LARGE_LINES: u64 = 500_000;
 
 fn large() -> Vec<u8> {
-    let words = (0..LARGE_BYTES / 4).map(|i| i.wrapping_mul(2_654_435_761).to_le_bytes());
-    words.flatten().collect()
+    let lines =
+        (0..LARGE_LINES).map(|n| format!("{:016x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    lines.collect::<String>().into_bytes()
 }
 
 fn a_file_is_sealed_for_the_buyers_own_key_and_counts_as_delivered(database: &Database) {

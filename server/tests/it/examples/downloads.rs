@@ -13,6 +13,7 @@ on_both!(
     a_link_dies_on_time_and_names_no_other_file,
     eight_ranges_make_one_whole_delivery_and_one_receipt,
     a_repository_is_what_the_hub_s_client_expects,
+    a_readme_is_made_of_the_card_and_read_before_buying,
     what_is_damaged_is_neither_sold_nor_sent,
 );
 
@@ -101,7 +102,7 @@ fn a_repository_is_what_the_hub_s_client_expects(database: &Database) {
     let tree = nobody.get(&format!(
         "/api/datasets/corpus/lines/tree/{sha}?recursive=true"
     ));
-    assert_eq!(tree.body[2]["path"], "b/c d.txt", "{}", tree.text);
+    assert_eq!(tree.body[3]["path"], "b/c d.txt", "{}", tree.text);
     let resolve = |client: &Client, path: &str| {
         client.fetch(&format!("/datasets/corpus/lines/resolve/main/{path}"), &[])
     };
@@ -127,6 +128,44 @@ fn a_repository_is_what_the_hub_s_client_expects(database: &Database) {
         (none.status, none.header("x-error-code")),
         (404, "RepoNotFound")
     );
+}
+
+fn a_readme_is_made_of_the_card_and_read_before_buying(database: &Database) {
+    let shop = Shop::open(database);
+    let nobody = shop.stage.exchange.nobody();
+    let path = "/datasets/corpus/lines/resolve/main/README.md";
+    let stranger = &shop.stranger.client;
+    let readme = stranger.fetch(path, &[]);
+    assert_eq!(readme.status, 200);
+    let words = String::from_utf8(readme.bytes.clone()).unwrap();
+    assert!(words.starts_with("---\n"), "{words}");
+    assert!(words.contains("客服对话语料"), "{words}");
+    let digest = hex(Sha256Hash::of(&readme.bytes).bytes());
+    assert_eq!(readme.header("etag"), format!("\"{digest}\""));
+    let info = nobody.get("/api/datasets/corpus/lines");
+    assert_eq!(readme.header("x-repo-commit"), text(&info.body["sha"]));
+    assert_eq!(info.body["siblings"][0]["rfilename"], "README.md");
+    let tree = nobody.get("/api/datasets/corpus/lines/tree/main");
+    assert_eq!(tree.body[0]["path"], "README.md", "{}", tree.text);
+    assert_eq!(tree.body[0]["size"], readme.bytes.len());
+    assert_eq!(tree.body[0]["oid"], &digest[..40]);
+    let part = stranger.fetch(path, &[("range", "bytes=0-2")]);
+    assert_eq!((part.status, part.bytes.as_slice()), (206, &b"---"[..]));
+    let known = [("if-none-match", readme.header("etag"))];
+    assert_eq!(stranger.fetch(path, &known).status, 304);
+    assert_eq!(nobody.fetch(path, &[]).header("x-error-code"), "GatedRepo");
+    // It is no part of what is sold, and of no delivery.
+    let buyer = &shop.stage.buyer.client;
+    assert_eq!(buyer.get(&shop.path("README.md")).status, 404);
+    assert_eq!(buyer.fetch(path, &[]).bytes, readme.bytes);
+    assert_eq!(shop.part("bytes=0-3").status, 206);
+    let ranges = format!("{}  0  3\n", hex(Sha256Hash::of(CONTENT).bytes()));
+    assert_eq!(shop.settled(4)["ranges"], ranges.as_str());
+    // A vendor's own one is sold as any file.
+    let (office, files) = (&shop.stage.office.client, [("README.md", &b"mine"[..])]);
+    shop.vendor.list(office, "own", &files);
+    let own = stranger.fetch("/datasets/corpus/own/resolve/main/README.md", &[]);
+    assert_eq!(own.header("x-error-code"), "GatedRepo");
 }
 
 fn what_is_damaged_is_neither_sold_nor_sent(database: &Database) {

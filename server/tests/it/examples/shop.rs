@@ -10,9 +10,11 @@ use verifier::signature::Signer;
 
 use super::stage::{Stage, contract, example};
 use crate::support::process::A_MOMENT;
-use crate::support::{Answer, Client, Database, Fetched, Member, ORIGIN, register_key, text};
+use crate::support::{Answer, Database, Fetched, Member, ORIGIN, Vendor, register_key, text};
 
 pub(super) const CONTENT: &[u8] = b"one line of a corpus\nand another\n";
+/// Two files of one content.
+const PATHS: [&str; 2] = ["a.txt", "b/c d.txt"];
 /// How long buyers keep what was withdrawn.
 pub(super) const RETENTION_DAYS: i64 = 10;
 const BUYER_SEED: [u8; 32] = [6; 32];
@@ -20,7 +22,7 @@ const BUYER_SEED: [u8; 32] = [6; 32];
 pub(super) struct Shop {
     pub(super) stage: Stage,
     pub(super) stranger: Member,
-    pub(super) vendor: Member,
+    pub(super) vendor: Vendor,
     pub(super) manifest: Manifest,
     pub(super) order: String,
     content: Vec<u8>,
@@ -43,11 +45,12 @@ impl Shop {
         stage.enact_text(&example("w12-data").replace("holdback_bp = 2000", &kept));
         let signer = Signer::from_seed(&BUYER_SEED);
         register_key(&stage.exchange, &stage.buyer, KeyUse::Acceptance, &signer);
-        let (vendor, stranger) = (
-            stage.exchange.member(&["vendor"]),
-            stage.exchange.member(&["buyer"]),
-        );
-        let manifest = publish(&stage, database, &vendor, content);
+        let stranger = stage.exchange.member(&["buyer"]);
+        let vendor = Vendor::open(&stage.exchange, "corpus");
+        let files = PATHS.map(|path| (path, content));
+        let listed = vendor.list(&stage.office.client, "lines", &files);
+        let manifest = Manifest::new(PATHS.map(|path| line(path, content)).to_vec()).unwrap();
+        assert_eq!(manifest.digest().to_string(), listed.manifest);
         let order = order(&stage, &vendor, manifest.digest());
         Self {
             stage,
@@ -190,73 +193,15 @@ pub(super) fn accept(
     buyer.send("/v1/acceptances", &acceptance, &jose)
 }
 
-fn publish(stage: &Stage, database: &Database, vendor: &Member, content: &[u8]) -> Manifest {
-    let sha256 = *Sha256Hash::of(content).bytes();
-    let file = |path: &str| FileLine {
-        sha256,
+fn line(path: &str, content: &[u8]) -> FileLine {
+    FileLine {
+        sha256: *Sha256Hash::of(content).bytes(),
         bytes: content.len() as u64,
         path: path.to_owned(),
-    };
-    let manifest = Manifest::new(vec![file("a.txt"), file("b/c d.txt")]).unwrap();
-    let digest = manifest.digest();
-    let published = json!({
-        "version": "1.0.0", "manifest": digest, "bytes": manifest.bytes(), "price_fen": 50_000_000,
-        "licence": DocumentDigest::of(b"licence"),
-    });
-    vendor.client.done("/v1/datasets", &published);
-    let assessed =
-        json!({ "manifest": digest, "passed": true, "report": DocumentDigest::of(b"report") });
-    stage.office.client.done("/v1/datasets/assess", &assessed);
-    upload(&vendor.client, content);
-    rows(database, &manifest, &vendor.party);
-    let stored = format!("/v1/files/{digest}/a.txt");
-    for _ in 0..1_000 {
-        if vendor.client.by("HEAD", &stored).status == 200 {
-            return manifest;
-        }
-        std::thread::sleep(A_MOMENT);
-    }
-    panic!("{}", vendor.client.get(&stored).text);
-}
-
-fn upload(vendor: &Client, content: &[u8]) {
-    let length = content.len().to_string();
-    let headers = [
-        ("tus-resumable", "1.0.0"),
-        ("upload-length", length.as_str()),
-        ("content-type", "application/offset+octet-stream"),
-    ];
-    let made = vendor.send_bytes("/v1/uploads", content, &headers);
-    assert_eq!(made.status, 201, "{}", made.text);
-}
-
-/// Puts the rows where a submission puts them.
-fn rows(database: &Database, manifest: &Manifest, vendor: &str) {
-    let digest = manifest.digest();
-    let binary = |bytes: &[u8]| {
-        if database.url().starts_with("sqlite:") {
-            format!("X'{}'", hex(bytes))
-        } else {
-            format!("'\\x{}'", hex(bytes))
-        }
-    };
-    database.execute(&format!(
-        "INSERT INTO own_handles VALUES ('corpus', '{vendor}')"
-    ));
-    database.execute("INSERT INTO own_listings VALUES ('lst-1', 'corpus', 'lines', NULL, '{}', 0)");
-    database.execute(&format!(
-        "INSERT INTO own_versions (manifest, listing, version, card, state, seq, report) VALUES ('{digest}', 'lst-1', '1.0.0', '{{}}', 'submitted', 1, '{digest}')"
-    ));
-    for file in manifest.files() {
-        let (sha256, bytes) = (binary(&file.sha256), file.bytes);
-        let path = &file.path;
-        database.execute(&format!(
-            "INSERT INTO own_files VALUES ('{digest}', '{path}', {sha256}, {bytes})"
-        ));
     }
 }
 
-fn order(stage: &Stage, vendor: &Member, manifest: DocumentDigest) -> String {
+fn order(stage: &Stage, vendor: &Vendor, manifest: DocumentDigest) -> String {
     let contract = contract("w12", 50_000_000);
     let voucher = stage.voucher(&stage.buyer, "w12-data", &contract);
     let now = stage.exchange.clock.now().unwrap();

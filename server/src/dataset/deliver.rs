@@ -1,7 +1,8 @@
 //! Bytes on their way out, the log of what went, and the exchange's word on it (DESIGN §5, data delivery).
 //!
-//! A range is kept when its last byte was taken by the connection; of one that broke off what surely went, in whole blocks. Once every
-//! byte of every file went out for an order, the exchange signs the delivery with its own key and enters it as anybody would.
+//! A range is kept when its last byte was taken by the connection; of one that broke off all that was taken, but its last byte never:
+//! who goes on where the connection broke leaves no gap, and who does not is never said to have all. Once every byte of every file
+//! went out for an order, the exchange signs the delivery with its own key and enters it as anybody would.
 //! Nothing is charged here: that is the buyer's acceptance, or silence.
 
 use bytes::Bytes;
@@ -29,8 +30,6 @@ use crate::store::dataset::delivery::{self, Delivery, Went};
 use crate::store::dataset::file;
 use crate::store::dataset::version::{self, Version};
 
-/// Of a response that broke off only whole blocks of this length count.
-const BLOCK_BYTES: u64 = 64 * 1_024;
 /// How often a receipt is signed again because another one of ours was faster in its chain.
 const TRIES_MAX: usize = 3;
 
@@ -57,12 +56,16 @@ struct Account {
     blob: BlobRow,
     /// None where nobody's order is served.
     serves: Option<Serves>,
-    spelled: Spelled,
     first: u64,
-    /// As it is sent, from here on.
+    course: Course,
+}
+
+/// How far a response has come.
+#[derive(Debug, Clone, Copy)]
+struct Course {
+    spelled: Spelled,
+    /// What the connection took, as it is sent.
     sent: u64,
-    /// The length of the last block that the connection was given: it may not have gone.
-    last: u64,
     wanted: u64,
     ended: bool,
 }
@@ -72,23 +75,43 @@ struct Account {
 enum Spelled {
     /// As they are.
     Plain,
-    /// Sealed for somebody's key: only the whole says anything of the content.
-    Sealed,
+    /// Sealed for somebody's key, so many of them: only the whole says anything of the content.
+    Sealed(u64),
+}
+
+impl Course {
+    const fn new(spelled: Spelled, wanted: u64) -> Self {
+        Self {
+            spelled,
+            sent: 0,
+            wanted,
+            ended: false,
+        }
+    }
+
+    /// How many of the content's bytes went. A client that was cut goes on at any byte that it was sent; whether the last one
+    /// of an answer reached it, only the answer's good end tells.
+    fn went(&self) -> u64 {
+        let whole = self.ended && self.sent == self.wanted;
+        match self.spelled {
+            Spelled::Plain if whole => self.wanted,
+            Spelled::Plain => self.sent.min(self.wanted.saturating_sub(1)),
+            Spelled::Sealed(bytes) if whole => bytes,
+            Spelled::Sealed(_) => 0,
+        }
+    }
 }
 
 impl Sending {
     /// Sends `range` of a content; for an order it is kept what went.
     #[must_use]
     pub fn new(parts: &Parts, blob: BlobRow, range: Range<u64>, serves: Option<Serves>) -> Self {
+        let wanted = range.end.saturating_sub(range.start);
         let account = Account {
             parts: parts.clone(),
             serves,
-            spelled: Spelled::Plain,
             first: range.start,
-            sent: 0,
-            last: 0,
-            wanted: range.end.saturating_sub(range.start),
-            ended: false,
+            course: Course::new(Spelled::Plain, wanted),
             blob,
         };
         let bytes = Box::pin(parts.blobs.read(&account.blob, range));
@@ -103,15 +126,12 @@ impl Sending {
         writer: age::Writer<Vec<u8>>,
         serves: Option<Serves>,
     ) -> Self {
+        let spelled = Spelled::Sealed(blob.bytes);
         let account = Account {
             parts: parts.clone(),
             serves,
-            spelled: Spelled::Sealed,
             first: 0,
-            sent: 0,
-            last: 0,
-            wanted: age::sealed_bytes(blob.bytes),
-            ended: false,
+            course: Course::new(spelled, age::sealed_bytes(blob.bytes)),
             blob,
         };
         let bytes = Box::pin(parts.blobs.read_sealed(&account.blob, writer));
@@ -127,11 +147,11 @@ impl Stream for Sending {
         let account = &mut self.account;
         match &next {
             Poll::Ready(Some(Ok(bytes))) => {
-                account.last = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-                account.sent = account.sent.saturating_add(account.last);
+                let sent = &mut account.course.sent;
+                *sent = sent.saturating_add(bytes.len() as u64);
             }
             Poll::Ready(Some(Err(fault))) => account.broke(fault),
-            Poll::Ready(None) => account.ended = true,
+            Poll::Ready(None) => account.course.ended = true,
             Poll::Pending => {}
         }
         next
@@ -155,32 +175,17 @@ impl Account {
             }
         });
     }
-
-    /// How many of the content's bytes surely went.
-    fn counted(&self) -> u64 {
-        let whole = self.ended && self.sent == self.wanted;
-        match self.spelled {
-            Spelled::Plain if whole => self.wanted,
-            Spelled::Plain => {
-                let gone = self.sent.saturating_sub(self.last);
-                gone.saturating_sub(gone % BLOCK_BYTES)
-            }
-            Spelled::Sealed if whole => self.blob.bytes,
-            // What was cut does not prove its length to who has it: it must come again whole.
-            Spelled::Sealed => 0,
-        }
-    }
 }
 
 impl Drop for Account {
     fn drop(&mut self) {
-        let (first, counted, parts) = (self.first, self.counted(), self.parts.clone());
+        let (first, went, parts) = (self.first, self.course.went(), self.parts.clone());
         let Some(serves) = self.serves.take() else {
             return;
         };
         spawn(async move {
             let (order, manifest) = (serves.order, serves.manifest);
-            if let Err(fault) = keep(&parts, serves, first, counted).await {
+            if let Err(fault) = keep(&parts, serves, first, went).await {
                 tracing::error!(fault = %Whole(&fault), "what went out is not kept; it must go out again");
                 return;
             }
@@ -198,8 +203,8 @@ fn spawn(work: impl Future<Output = ()> + Send + 'static) {
     }
 }
 
-async fn keep(parts: &Parts, serves: Serves, first: u64, counted: u64) -> Result<(), Fault> {
-    if counted == 0 {
+async fn keep(parts: &Parts, serves: Serves, first: u64, bytes: u64) -> Result<(), Fault> {
+    if bytes == 0 {
         return Ok(());
     }
     let went = Went {
@@ -207,7 +212,7 @@ async fn keep(parts: &Parts, serves: Serves, first: u64, counted: u64) -> Result
         manifest: serves.manifest,
         path: serves.path,
         first,
-        last: first.saturating_add(counted).saturating_sub(1),
+        last: first.saturating_add(bytes).saturating_sub(1),
         at: parts.clock.now()?,
     };
     parts.query(move |db| delivery::served(db, &went)).await
@@ -459,6 +464,29 @@ mod tests {
         );
         assert_eq!(pieces(&manifest, &(10..12)), [([3; 32], 0..2)]);
         assert!(pieces(&manifest, &(15..15)).is_empty());
+    }
+
+    #[test]
+    fn what_broke_off_never_has_its_last_byte() {
+        let went = |spelled, sent, ended| {
+            let course = Course::new(spelled, 33);
+            Course {
+                sent,
+                ended,
+                ..course
+            }
+            .went()
+        };
+        let plain = |sent, ended| went(Spelled::Plain, sent, ended);
+        assert_eq!([plain(0, false), plain(20, false)], [0, 20]);
+        assert_eq!([plain(33, false), plain(33, true)], [32, 33]);
+        // A reader that ended too early ended nothing.
+        assert_eq!(plain(20, true), 20);
+        let sealed = |sent, ended| went(Spelled::Sealed(7), sent, ended);
+        assert_eq!([sealed(32, false), sealed(33, false)], [0, 0]);
+        assert_eq!([sealed(20, true), sealed(33, true)], [0, 7]);
+        let nothing = Course::new(Spelled::Plain, 0);
+        assert_eq!(nothing.went(), 0);
     }
 
     #[test]

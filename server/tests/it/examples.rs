@@ -11,6 +11,6 @@ mod delivered;
 mod downloads;
 mod metered;
 mod paid;
-mod shop;
-mod stage;
+pub(crate) mod shop;
+pub(crate) mod stage;
 mod usage;

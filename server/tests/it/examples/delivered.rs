@@ -17,6 +17,7 @@ on_both!(
     a_delivery_that_misses_a_byte_is_not_signed,
     the_buyers_possession_is_the_one_the_receipt_committed_to,
     use_releases_the_holdback_of_what_was_downloaded,
+    a_download_that_broke_goes_on_without_a_gap,
     a_vendor_withdraws_while_a_buyer_downloads_and_the_download_ends_well,
     a_withdrawn_version_stays_with_its_buyers_for_the_days_they_were_promised,
     a_recalled_version_is_nobodys_at_once,
@@ -119,6 +120,24 @@ fn use_releases_the_holdback_of_what_was_downloaded(database: &Database) {
     assert_eq!(Receipted(json!({ "found": proven })).deltas(), [3_000_000]);
     assert_eq!(shop.granted(), 15_000_000);
     shop.stage.audit();
+}
+
+fn a_download_that_broke_goes_on_without_a_gap(database: &Database) {
+    let content = large();
+    let shop = Shop::selling(database, &content);
+    let mut cut = shop.begin("a.txt");
+    let mut some = vec![0; 100_000];
+    cut.read_exact(&mut some).unwrap();
+    let head = some.windows(4).position(|four| four == b"\r\n\r\n");
+    let held = some.split_off(head.unwrap() + 4);
+    assert!(content.starts_with(&held));
+    drop(cut);
+    let rest = shop.part(&format!("bytes={}-", held.len()));
+    assert!(
+        [held, rest.bytes].concat() == content,
+        "the bytes are not the file's"
+    );
+    assert_eq!(shop.settled(content.len() as u64)["state"], "delivered");
 }
 
 fn a_vendor_withdraws_while_a_buyer_downloads_and_the_download_ends_well(database: &Database) {

@@ -19,45 +19,45 @@ const EXAMPLES: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/../fixtures/programmes/examples"
 );
-pub(super) const MODEL: &str = "nvidia-h100-sxm";
+pub(crate) const MODEL: &str = "nvidia-h100-sxm";
 /// Enough for the 100,000,001 GPU-seconds that W4 uses in one hour.
 const CARDS: u32 = 30_000;
-pub(super) const HOUR: i64 = 3_600;
+pub(crate) const HOUR: i64 = 3_600;
 /// A fen a GPU-second.
-pub(super) const FEN_A_SECOND: i64 = 3_600;
+pub(crate) const FEN_A_SECOND: i64 = 3_600;
 /// Ten million yuan in each fund.
 const APPROPRIATED: i64 = 10_000_000_000;
 
 /// An exchange with one of each.
-pub(super) struct Stage {
-    pub(super) exchange: Exchange,
-    pub(super) office: Member,
-    pub(super) funder: Member,
-    pub(super) finance: Client,
-    pub(super) regulator: Member,
-    pub(super) provider: Member,
-    pub(super) buyer: Member,
-    pub(super) site: SiteId,
-    pub(super) signer: Signer,
-    pub(super) chains: BTreeMap<OrderId, Chain>,
+pub(crate) struct Stage {
+    pub(crate) exchange: Exchange,
+    pub(crate) office: Member,
+    pub(crate) funder: Member,
+    pub(crate) finance: Client,
+    pub(crate) regulator: Member,
+    pub(crate) provider: Member,
+    pub(crate) buyer: Member,
+    pub(crate) site: SiteId,
+    pub(crate) signer: Signer,
+    pub(crate) chains: BTreeMap<OrderId, Chain>,
 }
 
 /// A voucher as granted.
-pub(super) struct Voucher {
-    pub(super) id: String,
-    pub(super) face: i64,
+pub(crate) struct Voucher {
+    pub(crate) id: String,
+    pub(crate) face: i64,
     /// The entry that issued it.
-    pub(super) entry: u64,
+    pub(crate) entry: u64,
 }
 
 impl Stage {
     /// Opens the exchange at a time and shares every card of a large site with it, for three years.
-    pub(super) fn open(database: &Database, from: &str) -> Self {
+    pub(crate) fn open(database: &Database, from: &str) -> Self {
         Self::with_cards(database, from, (CARDS, CARDS))
     }
 
     /// A site of so many cards, of which so many are shared.
-    pub(super) fn with_cards(database: &Database, from: &str, (cards, shared): (u32, u32)) -> Self {
+    pub(crate) fn with_cards(database: &Database, from: &str, (cards, shared): (u32, u32)) -> Self {
         let exchange = Exchange::at(database, time(from));
         let funder = exchange.member(&["funder", "finance"]);
         let provider = exchange.member(&["provider"]);
@@ -79,14 +79,14 @@ impl Stage {
     }
 
     /// Lets time pass until a moment.
-    pub(super) fn on(&self, moment: &str) {
+    pub(crate) fn on(&self, moment: &str) {
         let ahead = time(moment).unix() - self.exchange.clock.now().unwrap().unix();
         assert!(ahead >= 0, "{moment} is over");
         self.exchange.clock.advance(ahead);
     }
 
     /// Opens a fund and fills it.
-    pub(super) fn fund(&self, fund: &str, funder: &str) {
+    pub(crate) fn fund(&self, fund: &str, funder: &str) {
         let client = &self.funder.client;
         client.done("/v1/funds", &json!({ "fund": fund, "funder": funder }));
         let filled = json!({ "fund": fund, "fen": APPROPRIATED });
@@ -94,18 +94,18 @@ impl Stage {
     }
 
     /// Enacts an example's file.
-    pub(super) fn enact(&self, name: &str) {
+    pub(crate) fn enact(&self, name: &str) {
         self.enact_text(&example(name));
     }
 
-    pub(super) fn enact_text(&self, toml: &str) {
+    pub(crate) fn enact_text(&self, toml: &str) {
         let digest = DocumentDigest::of(toml.as_bytes());
         let enact = json!({ "toml": toml, "digest": digest, "despite_status": true });
         self.office.client.done("/v1/programmes", &enact);
     }
 
     /// Records what the office knows of a party from today on.
-    pub(super) fn fact(&self, party: &Member, name: &str, value: &Value) {
+    pub(crate) fn fact(&self, party: &Member, name: &str, value: &Value) {
         let today = self
             .exchange
             .clock
@@ -119,7 +119,7 @@ impl Stage {
     }
 
     /// A buyer applies for a voucher for a contract.
-    pub(super) fn apply(&self, buyer: &Member, programme: &str, contract: &Value) -> String {
+    pub(crate) fn apply(&self, buyer: &Member, programme: &str, contract: &Value) -> String {
         let application = json!({ "programme": programme, "contract": contract });
         let asked = json!({ "subject": { "application": application } });
         let opened = buyer.client.done("/v1/cases", &asked);
@@ -127,14 +127,14 @@ impl Stage {
     }
 
     /// The office's yes to a case.
-    pub(super) fn approve(&self, case: &str) -> Answer {
+    pub(crate) fn approve(&self, case: &str) -> Answer {
         let basis = DocumentDigest::of(case.as_bytes());
         let decision = json!({ "case": case, "approved": true, "basis": basis });
         self.office.client.post("/v1/cases/decide", &decision)
     }
 
     /// A voucher that is applied for and granted.
-    pub(super) fn voucher(&self, buyer: &Member, programme: &str, contract: &Value) -> Voucher {
+    pub(crate) fn voucher(&self, buyer: &Member, programme: &str, contract: &Value) -> Voucher {
         let case = self.apply(buyer, programme, contract);
         let granted = self.approve(&case);
         assert_eq!(granted.status, 201, "{}", granted.text);
@@ -146,7 +146,7 @@ impl Stage {
     }
 
     /// An offer of metered GPU time.
-    pub(super) fn offer(&self, price_fen: i64) -> String {
+    pub(crate) fn offer(&self, price_fen: i64) -> String {
         let asked = json!({
             "site": self.site, "gpu_model": MODEL, "billing": "metered", "price_fen": price_fen,
         });
@@ -155,7 +155,7 @@ impl Stage {
     }
 
     /// The buyer orders of the provider.
-    pub(super) fn order(&self, segments: &Value, claims: &Value, contract: Option<&Value>) -> Deal {
+    pub(crate) fn order(&self, segments: &Value, claims: &Value, contract: Option<&Value>) -> Deal {
         let mut asked =
             json!({ "seller": self.provider.party, "segments": segments, "claims": claims });
         if let Some(contract) = contract {
@@ -169,7 +169,7 @@ impl Stage {
     }
 
     /// Closes a period of a party.
-    pub(super) fn close_period(&self, party: &Member, period: &str) -> Closed {
+    pub(crate) fn close_period(&self, party: &Member, period: &str) -> Closed {
         let asked = json!({ "party": party.party, "period": period });
         let closed = self.finance.done("/v1/statements", &asked);
         let found = &closed["found"]["period_closed"];
@@ -182,7 +182,7 @@ impl Stage {
     }
 
     /// Pays a party from a fund: instructed, and the bank has paid. Returns the amount.
-    pub(super) fn pay(&self, fund: &str, party: &Member) -> i64 {
+    pub(crate) fn pay(&self, fund: &str, party: &Member) -> i64 {
         let file = DocumentDigest::of(fund.as_bytes());
         let asked = json!({ "fund": fund, "parties": [party.party], "file": file });
         let instructed = self.finance.done("/v1/payouts", &asked)["found"].take();
@@ -193,7 +193,7 @@ impl Stage {
     }
 
     /// What stands in an account.
-    pub(super) fn fen(&self, account: &str) -> i64 {
+    pub(crate) fn fen(&self, account: &str) -> i64 {
         let fund = Account::parse(account).unwrap().fund().clone();
         let path = format!("/v1/funds/{fund}/trial-balance?limit=1000");
         let page = self.funder.client.get(&path);
@@ -204,14 +204,14 @@ impl Stage {
     }
 
     /// Insists on balances.
-    pub(super) fn stands(&self, balances: &[(String, i64)]) {
+    pub(crate) fn stands(&self, balances: &[(String, i64)]) {
         for (account, expected) in balances {
             assert_eq!(self.fen(account), *expected, "{account}");
         }
     }
 
     /// The counters that an entry moved.
-    pub(super) fn counters(&self, entry: u64) -> BTreeMap<String, i64> {
+    pub(crate) fn counters(&self, entry: u64) -> BTreeMap<String, i64> {
         let path = format!("/v1/entries/{entry}");
         let entry = self.regulator.client.get(&path).body["entry"].take();
         let moved = entry["counters"].as_array().unwrap().iter();
@@ -221,7 +221,7 @@ impl Stage {
     }
 
     /// Stops, so that all is published, and audits the trail's files: they agree, also with what was served.
-    pub(super) fn audit(mut self) {
+    pub(crate) fn audit(mut self) {
         let funds = self.exchange.nobody().get("/v1/funds?limit=1000").body["items"].take();
         self.exchange.stop();
         let data = self.exchange.data();
@@ -243,24 +243,24 @@ impl Stage {
 
 /// An order as placed.
 #[derive(Clone, Copy)]
-pub(super) struct Deal {
-    pub(super) id: OrderId,
-    pub(super) entry: u64,
+pub(crate) struct Deal {
+    pub(crate) id: OrderId,
+    pub(crate) entry: u64,
 }
 
 /// A period as closed.
-pub(super) struct Closed {
-    pub(super) entry: u64,
+pub(crate) struct Closed {
+    pub(crate) entry: u64,
     /// What became payable.
-    pub(super) amount: i64,
+    pub(crate) amount: i64,
     /// What stays earned.
-    pub(super) kept: i64,
+    pub(crate) kept: i64,
     /// What of it was netted with a debt, in the first fund where there was one.
-    pub(super) netted: i64,
+    pub(crate) netted: i64,
 }
 
 /// A contract over so much, for 2026.
-pub(super) fn contract(name: &str, fen: i64) -> Value {
+pub(crate) fn contract(name: &str, fen: i64) -> Value {
     json!({
         "digest": DocumentDigest::of(name.as_bytes()), "fen": fen,
         "signed_on": "2025-12-15", "from": "2026-01-01", "to": "2026-12-31",
@@ -268,15 +268,15 @@ pub(super) fn contract(name: &str, fen: i64) -> Value {
 }
 
 /// The text of an example's file.
-pub(super) fn example(name: &str) -> String {
+pub(crate) fn example(name: &str) -> String {
     fs::read_to_string(format!("{EXAMPLES}/{name}.toml")).unwrap()
 }
 
-pub(super) fn fen(value: &Value) -> i64 {
+pub(crate) fn fen(value: &Value) -> i64 {
     value.as_i64().unwrap()
 }
 
-pub(super) fn time(text: &str) -> Timestamp {
+pub(crate) fn time(text: &str) -> Timestamp {
     Timestamp::parse(text).unwrap()
 }
 

@@ -10,25 +10,25 @@ use crate::support::{Answer, ORIGIN};
 
 /// The end of the receipts of one order.
 #[derive(Default)]
-pub(super) struct Chain {
+pub(crate) struct Chain {
     next: u32,
     prev: Option<Sha256Hash>,
 }
 
 /// What a receipt says was used.
 #[derive(Clone)]
-pub(super) struct Usage {
-    pub(super) start: &'static str,
-    pub(super) seconds: i64,
-    pub(super) cards: u32,
-    pub(super) gpu_seconds: i64,
-    pub(super) corrects: Option<u32>,
-    pub(super) inputs: Option<Vec<DocumentDigest>>,
+pub(crate) struct Usage {
+    pub(crate) start: &'static str,
+    pub(crate) seconds: i64,
+    pub(crate) cards: u32,
+    pub(crate) gpu_seconds: i64,
+    pub(crate) corrects: Option<u32>,
+    pub(crate) inputs: Option<Vec<DocumentDigest>>,
 }
 
 impl Usage {
     /// So many GPU-seconds in the hour from `start`, on as many cards as that takes.
-    pub(super) fn hour(start: &'static str, gpu_seconds: i64) -> Self {
+    pub(crate) fn hour(start: &'static str, gpu_seconds: i64) -> Self {
         Self {
             start,
             seconds: HOUR,
@@ -40,7 +40,7 @@ impl Usage {
     }
 
     /// It replaces receipt `seq` of the same order.
-    pub(super) fn correcting(mut self, seq: u32) -> Self {
+    pub(crate) fn correcting(mut self, seq: u32) -> Self {
         self.corrects = Some(seq);
         self
     }
@@ -48,14 +48,14 @@ impl Usage {
 
 impl Stage {
     /// Sends the next receipt of an order, once its period is over; returns what was found.
-    pub(super) fn used(&mut self, order: OrderId, usage: &Usage) -> Receipted {
+    pub(crate) fn used(&mut self, order: OrderId, usage: &Usage) -> Receipted {
         let answer = self.try_use(order, usage);
         assert_eq!(answer.status, 201, "{}", answer.text);
         Receipted(answer.body)
     }
 
     /// Sends it, whatever the answer; the chain goes on where it was accepted.
-    pub(super) fn try_use(&mut self, order: OrderId, usage: &Usage) -> Answer {
+    pub(crate) fn try_use(&mut self, order: OrderId, usage: &Usage) -> Answer {
         let end = time(usage.start).after(usage.seconds);
         let now = self.exchange.clock.now().unwrap();
         self.exchange
@@ -104,22 +104,22 @@ impl Stage {
 }
 
 /// What became of a receipt, or of another act on an order.
-pub(super) struct Receipted(pub(super) Value);
+pub(crate) struct Receipted(pub(crate) Value);
 
 impl Receipted {
     /// By how much each claim was granted more.
-    pub(super) fn deltas(&self) -> Vec<i64> {
+    pub(crate) fn deltas(&self) -> Vec<i64> {
         self.of("delta")
     }
 
     /// One member of each claim as stated.
-    pub(super) fn of(&self, member: &str) -> Vec<i64> {
+    pub(crate) fn of(&self, member: &str) -> Vec<i64> {
         let claims = self.0["found"]["stated"]["claims"].as_array();
         let claims = claims.unwrap().iter();
         claims.map(|claim| fen(&claim[member])).collect()
     }
 
-    pub(super) fn entry(&self) -> u64 {
+    pub(crate) fn entry(&self) -> u64 {
         self.0["seq"].as_u64().unwrap()
     }
 }

@@ -368,7 +368,7 @@ pub async fn settle(parts: &Parts, manifest: DocumentDigest, listing: &str) -> R
     };
     let settled = parts.query(move |db| {
         db.transaction(|db| {
-            let Some(version) = rows::get(db, manifest)?.filter(|of| of.listing == listing) else {
+            let Some(version) = rows::lock(db, manifest)?.filter(|of| of.listing == listing) else {
                 return Ok(());
             };
             settle_rows(db, version, in_trail)

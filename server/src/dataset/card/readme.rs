@@ -78,7 +78,8 @@ const fn size(rows: u64) -> &'static str {
     }
 }
 
-/// One configuration a format: a reader takes files of one format only. The first is what loads by default.
+/// The files of one format, the first that there is: a reader takes one format for a whole repository (datasets 5.2), and files of
+/// another one would break it. Those are loaded by their paths.
 fn configs(text: &mut String, listed: &Listed) {
     let mut forms: BTreeMap<Form, BTreeMap<&str, Vec<&str>>> = BTreeMap::new();
     for file in &listed.files {
@@ -94,18 +95,14 @@ fn configs(text: &mut String, listed: &Listed) {
                 .push(&file.path);
         }
     }
-    if forms.is_empty() {
+    let Some((_, splits)) = forms.first_key_value() else {
         return;
-    }
-    text.push_str("configs:\n");
-    for (at, (form, splits)) in forms.iter().enumerate() {
-        let name = if at == 0 { "default" } else { form.word() };
-        let _infallible = write!(text, "- config_name: {name}\n  data_files:\n");
-        for (split, paths) in splits {
-            let _infallible = write!(text, "  - split: {split}\n    path:\n");
-            for path in paths {
-                let _infallible = writeln!(text, "    - {}", quoted(path));
-            }
+    };
+    text.push_str("configs:\n- config_name: default\n  data_files:\n");
+    for (split, paths) in splits {
+        let _infallible = write!(text, "  - split: {split}\n    path:\n");
+        for path in paths {
+            let _infallible = writeln!(text, "    - {}", quoted(path));
         }
     }
 }

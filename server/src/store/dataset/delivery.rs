@@ -42,18 +42,29 @@ pub struct Delivery {
 /// # Errors
 /// [`StoreFault::Query`], [`StoreFault::Inconsistent`].
 pub fn served(db: &mut Db, went: &Went) -> Result<(), StoreFault> {
+    let (mut first, mut last) = (signed(went.first, "first")?, signed(went.last, "last")?);
     db.transaction(|db| {
         let (order, manifest) = (went.order.to_string(), went.manifest.to_string());
-        let of_file = own_ranges::order_id
-            .eq(order.clone())
-            .and(own_ranges::manifest.eq(manifest.clone()))
-            .and(own_ranges::path.eq(went.path.clone()));
+        // Written first: two at once wait in line. SQLite would refuse whoever has read before another one wrote.
+        let own: i64 = diesel::insert_into(own_ranges::table)
+            .values((
+                own_ranges::order_id.eq(&order),
+                own_ranges::manifest.eq(&manifest),
+                own_ranges::path.eq(&went.path),
+                own_ranges::first.eq(first),
+                own_ranges::last.eq(last),
+                own_ranges::at.eq(went.at.unix()),
+            ))
+            .returning(own_ranges::n)
+            .get_result(db)?;
         let rows: Vec<(i64, i64, i64)> = own_ranges::table
-            .filter(of_file)
+            .filter(own_ranges::order_id.eq(&order))
+            .filter(own_ranges::manifest.eq(&manifest))
+            .filter(own_ranges::path.eq(&went.path))
+            .filter(own_ranges::n.ne(own))
             .select((own_ranges::n, own_ranges::first, own_ranges::last))
             .order(own_ranges::first)
             .load(db)?;
-        let (mut first, mut last) = (signed(went.first, "first")?, signed(went.last, "last")?);
         let mut joined = Vec::new();
         for (n, from, to) in rows {
             if from <= last.saturating_add(1) && first <= to.saturating_add(1) {
@@ -61,18 +72,14 @@ pub fn served(db: &mut Db, went: &Went) -> Result<(), StoreFault> {
                 joined.push(n);
             }
         }
+        if joined.is_empty() {
+            return Ok(());
+        }
         for n in joined {
             diesel::delete(own_ranges::table.find(n)).execute(db)?;
         }
-        diesel::insert_into(own_ranges::table)
-            .values((
-                own_ranges::order_id.eq(order),
-                own_ranges::manifest.eq(manifest),
-                own_ranges::path.eq(&went.path),
-                own_ranges::first.eq(first),
-                own_ranges::last.eq(last),
-                own_ranges::at.eq(went.at.unix()),
-            ))
+        diesel::update(own_ranges::table.find(own))
+            .set((own_ranges::first.eq(first), own_ranges::last.eq(last)))
             .execute(db)?;
         Ok(())
     })

@@ -8,8 +8,14 @@ use crate::support::{Database, Foreign, Proxy};
 
 const NAME: &str = "corpus.jsonl";
 
+/// More than the buffers on the way hold, so that the server hears of a cut.
 fn shop() -> (Shop, Vec<u8>) {
-    let lines = (0..120_000_u64).map(|n| format!("{{\"n\":{n},\"text\":\"{:016x}\"}}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+    let lines = (0..300_000_u64).map(|n| {
+        format!(
+            "{{\"n\":{n},\"text\":\"{:016x}\"}}\n",
+            n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+        )
+    });
     let content = lines.collect::<String>().into_bytes();
     let mut shop = Shop::stocked(&Database::sqlite(), &[(NAME, &content)]);
     shop.order();
@@ -28,7 +34,10 @@ fn url(shop: &Shop, address: &str) -> String {
 /// It lies there, whole, and the exchange has signed that all of it went out.
 #[track_caller]
 fn came(shop: &Shop, home: &Path, content: &[u8]) {
-    assert!(fs::read(home.join(NAME)).unwrap() == content, "other bytes came");
+    assert!(
+        fs::read(home.join(NAME)).unwrap() == content,
+        "other bytes came"
+    );
     let delivered = shop.settled(content.len() as u64);
     assert_eq!(delivered["state"], "delivered", "{delivered}");
 }
@@ -37,7 +46,7 @@ fn came(shop: &Shop, home: &Path, content: &[u8]) {
 fn curl_goes_on_where_the_connection_broke() {
     let (shop, content) = shop();
     let way = Proxy::to(&shop.stage.exchange.address().to_string());
-    way.open(3_000_000);
+    way.open(1_000_000);
     let mut curl = Foreign::tool("curl")
         .args(["--silent", "--show-error", "--fail", "-C", "-", "-o", NAME])
         .args(["-H", &key(&shop), &url(&shop, &way.address)]);
@@ -45,7 +54,7 @@ fn curl_goes_on_where_the_connection_broke() {
     assert!(!cut.status.success());
     let file = curl.home().join(NAME);
     let there = fs::metadata(&file).unwrap().len();
-    assert!((2_900_000..3_000_000).contains(&there), "{there}");
+    assert!((900_000..1_000_000).contains(&there), "{there}");
     assert_eq!(shop.deliveries()["receipt"], serde_json::Value::Null);
     way.open(usize::MAX);
     curl.succeeds();
@@ -59,7 +68,11 @@ fn wget_continues_a_file_that_is_there_in_part() {
     let mut wget = Foreign::tool("wget")
         .args(["--no-verbose", "--tries=1", "-c", "-O", NAME])
         .args(["--header", &key(&shop), &url(&shop, &address)]);
-    let part = shop.stage.buyer.client.fetch(&shop.path(NAME), &[("range", "bytes=0-999999")]);
+    let part = shop
+        .stage
+        .buyer
+        .client
+        .fetch(&shop.path(NAME), &[("range", "bytes=0-999999")]);
     assert_eq!(part.status, 206);
     fs::write(wget.home().join(NAME), part.bytes).unwrap();
     wget.succeeds();
@@ -71,7 +84,15 @@ fn aria2_takes_eight_parts_at_once() {
     let (shop, content) = shop();
     let address = shop.stage.exchange.address().to_string();
     let mut aria2 = Foreign::tool("aria2c")
-        .args(["--quiet=true", "-x8", "-s8", "-k1M", "--allow-overwrite=true", "-o", NAME])
+        .args([
+            "--quiet=true",
+            "-x8",
+            "-s8",
+            "-k1M",
+            "--allow-overwrite=true",
+            "-o",
+            NAME,
+        ])
         .args(["--header", &key(&shop), &url(&shop, &address)]);
     aria2.succeeds();
     came(&shop, aria2.home(), &content);
@@ -84,13 +105,30 @@ fn age_opens_what_was_sealed_for_its_key() {
     let mut keygen = Foreign::tool("age-keygen").args(["-o", "key.txt"]);
     keygen.succeeds();
     let identity = keygen.home().join("key.txt");
-    let recipient = Foreign::tool("age-keygen").args(["-y".as_ref(), identity.as_os_str()]).succeeds();
+    let recipient = Foreign::tool("age-keygen")
+        .args(["-y".as_ref(), identity.as_os_str()])
+        .succeeds();
     let mut curl = Foreign::tool("curl")
-        .args(["--silent", "--show-error", "--fail", "-o", "sealed.age", "-H", &key(&shop)])
-        .args([format!("{}?recipient={}", url(&shop, &address), recipient.trim())]);
+        .args([
+            "--silent",
+            "--show-error",
+            "--fail",
+            "-o",
+            "sealed.age",
+            "-H",
+            &key(&shop),
+        ])
+        .args([format!(
+            "{}?recipient={}",
+            url(&shop, &address),
+            recipient.trim()
+        )]);
     curl.succeeds();
     let sealed = curl.home().join("sealed.age");
-    assert_eq!(fs::metadata(&sealed).unwrap().len(), server::age::sealed_bytes(content.len() as u64));
+    assert_eq!(
+        fs::metadata(&sealed).unwrap().len(),
+        server::age::sealed_bytes(content.len() as u64)
+    );
     let mut age = Foreign::tool("age")
         .args(["-d", "-o", NAME, "-i"])
         .args([&identity, &sealed]);

@@ -12,13 +12,17 @@ fn a_dataset_loads_by_hugging_faces_libraries_once_it_is_bought() {
     hf(&["make"], made.path()).succeeds();
     let mut files = Vec::new();
     collect(made.path(), made.path(), &mut files);
-    let files: Vec<(&str, &[u8])> = files.iter().map(|(path, bytes)| (&**path, &**bytes)).collect();
+    let files: Vec<(&str, &[u8])> = files
+        .iter()
+        .map(|(path, bytes)| (&**path, &**bytes))
+        .collect();
     let mut shop = Shop::stocked(&Database::sqlite(), &files);
     let endpoint = format!("http://{}", shop.stage.exchange.address());
+    let token = shop.stage.buyer.client.token();
     let step = |step: &str| {
         hf(&[step], made.path())
             .env("HF_ENDPOINT", &endpoint)
-            .env("HF_TOKEN", shop.stage.buyer.client.token())
+            .env("HF_TOKEN", &token)
             .env("QUAN_REPO", "corpus/lines")
     };
     step("before").succeeds();

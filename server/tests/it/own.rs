@@ -1,6 +1,8 @@
 //! What is not in the trail, on both databases.
 
+use server::store::dataset::delivery::{self, Went};
 use server::store::own::{self, ApiKey, Opening};
+use verifier::id::{DocumentDigest, OrderId, Salt};
 use verifier::time::Timestamp;
 
 use crate::support::Database;
@@ -9,6 +11,7 @@ on_both!(
     an_api_key_is_found_by_its_hash_until_it_is_removed,
     a_setting_is_set_once_for_ever,
     an_opening_is_kept_until_it_is_erased,
+    ranges_that_go_out_at_once_are_all_kept,
 );
 
 fn an_api_key_is_found_by_its_hash_until_it_is_removed(database: &Database) {
@@ -62,4 +65,40 @@ fn an_opening_is_kept_until_it_is_erased(database: &Database) {
     assert!(own::erase_opening(&mut db, &opening.commitment).unwrap());
     assert!(!own::erase_opening(&mut db, &opening.commitment).unwrap());
     assert_eq!(own::opening(&mut db, &opening.commitment).unwrap(), None);
+}
+
+/// A client with eight connections takes a file in pieces: on SQLite as on PostgreSQL none is lost to another.
+fn ranges_that_go_out_at_once_are_all_kept(database: &Database) {
+    let store = database.store();
+    let (order, manifest) = (
+        OrderId::draw(&Salt::new([1; 16]), 0, 0),
+        DocumentDigest::of(b"manifest"),
+    );
+    let serve = |from: u64| {
+        for piece in 0..20 {
+            let first = (from + 8 * piece) * 10;
+            let went = Went {
+                order,
+                manifest,
+                path: "data.csv".to_owned(),
+                first,
+                last: first + 9,
+                at: Timestamp::new(1_800_000_000).unwrap(),
+            };
+            delivery::served(&mut store.connection().unwrap(), &went).unwrap();
+        }
+    };
+    std::thread::scope(|scope| {
+        for from in 0..8 {
+            scope.spawn(move || serve(from));
+        }
+    });
+    let ranges = delivery::ranges(&mut store.connection().unwrap(), order, manifest).unwrap();
+    let mut bytes = vec![false; 1_600];
+    for (_, first, last) in ranges {
+        for place in first..=last {
+            bytes[usize::try_from(place).unwrap()] = true;
+        }
+    }
+    assert!(bytes.iter().all(|went| *went));
 }

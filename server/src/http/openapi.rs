@@ -1,5 +1,7 @@
 //! The route table as an OpenAPI 3.1 document.
 
+mod own;
+
 use serde_json::{Map, Value, json};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema;
@@ -163,6 +165,9 @@ fn parameters(route: &Route) -> Value {
             parameters.push(json!({ "name": name, "in": "query", "schema": text }));
         }
     }
+    if let Does::Own(..) = route.does {
+        parameters.extend(own::queries(route.path));
+    }
     if let Does::Read(..) | Does::List(_) = route.does {
         parameters.push(json!({ "name": "after", "in": "query", "schema": text }));
         parameters.push(json!({
@@ -226,6 +231,7 @@ fn request_body(route: &Route) -> Option<Value> {
         Does::Quote | Does::MakeKey | Does::RemoveKey => {
             json!({ "application/json": { "schema": { "type": "object" } } })
         }
+        Does::Own(..) if route.method == Verb::Post => own::body(route.path)?,
         Does::Read(..)
         | Does::List(_)
         | Does::Own(..)
@@ -330,7 +336,9 @@ fn responses(route: &Route) -> Value {
         | Does::Programme
         | Does::Health
         | Does::OpenApi => {
-            let status = if route.method == Verb::Post && matches!(route.does, Does::MakeKey) {
+            let makes = matches!(route.does, Does::MakeKey)
+                || matches!(route.does, Does::Own(..)) && own::body(route.path).is_some();
+            let status = if route.method == Verb::Post && makes {
                 "201"
             } else {
                 "200"
@@ -340,7 +348,11 @@ fn responses(route: &Route) -> Value {
             } else {
                 json!({ "type": "object" })
             };
-            let body = json!({ "description": "The answer.", "content": json_of(schema) });
+            let content = match own::media(route.path) {
+                Some(media) => json!({ media: {} }),
+                None => json_of(schema),
+            };
+            let body = json!({ "description": "The answer.", "content": content });
             responses.insert(status.to_owned(), body);
         }
     }

@@ -1,6 +1,7 @@
 //! Samples before a purchase, and the evidence after one, on both databases.
 
 use serde_json::{Value, json};
+use server::store::history;
 use std::collections::BTreeMap;
 use std::io::{Cursor, Read as _};
 use std::path::Path;
@@ -21,6 +22,8 @@ on_both!(
     before_a_checkpoint_covers_it_nothing_is_drawn,
     what_has_no_rows_or_no_bytes_here_is_not_sampled,
     the_pack_proves_itself_offline,
+    the_same_pack_twice_has_the_same_bytes,
+    the_first_cosigned_checkpoint_is_that_of_the_seed,
 );
 
 const NONCES: [&str; 3] = [
@@ -450,16 +453,6 @@ impl Bought {
 fn the_pack_proves_itself_offline(database: &Database) {
     let bought = bought(database);
     let bytes = bought.pack(&bought.buyer.client);
-    // The same pack twice has the same bytes, whoever of the four asks.
-    for client in [
-        &bought.buyer.client,
-        &bought.vendor.client,
-        &bought.office,
-        &bought.exchange.operator(),
-    ] {
-        assert_eq!(bought.pack(client), bytes);
-    }
-    refused(&bought);
     let folder = tempfile::tempdir().unwrap();
     let papers = unpacked(&bytes, folder.path());
     let named = |name: &str| String::from_utf8(papers[name].clone()).unwrap();
@@ -491,6 +484,39 @@ fn the_pack_proves_itself_offline(database: &Database) {
         );
     }
     check_offline(&bought, &papers, folder.path());
+}
+
+fn the_same_pack_twice_has_the_same_bytes(database: &Database) {
+    let bought = bought(database);
+    let bytes = bought.pack(&bought.buyer.client);
+    // Whoever of the four asks.
+    let operator = bought.exchange.operator();
+    for client in [
+        &bought.buyer.client,
+        &bought.vendor.client,
+        &bought.office,
+        &operator,
+    ] {
+        assert_eq!(bought.pack(client), bytes);
+    }
+    refused(&bought);
+}
+
+fn the_first_cosigned_checkpoint_is_that_of_the_seed(database: &Database) {
+    let store = database.store();
+    let mut db = store.connection().unwrap();
+    for (size, time) in [(5, 1_000), (8, 2_000), (12, 3_000)] {
+        let note = format!("a note of {size}");
+        assert!(history::keep(&mut db, size, time, &note).unwrap());
+    }
+    let mut first = |seq| {
+        let found = history::first_above(&mut db, seq).unwrap();
+        found.map(|found| (found.size, found.note))
+    };
+    for (seq, size) in [(0, 5), (4, 5), (5, 8), (7, 8), (11, 12)] {
+        assert_eq!(first(seq), Some((size, format!("a note of {size}"))));
+    }
+    assert_eq!(first(12), None);
 }
 
 /// Every file that has something to be checked by passes, and the delivery commits to the ranges beside it.

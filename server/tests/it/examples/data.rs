@@ -1,6 +1,7 @@
 //! A dataset: delivered, accepted, used, and found to be worth less (W12).
 
 use serde_json::json;
+use std::io::{Cursor, Read as _};
 use verifier::id::{DatasetId, DocumentDigest, OrderId, PartyId, Sha256Hash};
 use verifier::receipt::{self, DataDelivery, Jti, KeyUse, Nonce};
 use verifier::signature::Signer;
@@ -29,6 +30,7 @@ struct Bought {
 fn w12_use_releases_what_was_held_back(database: &Database) {
     let mut bought = bought(database);
     assert_eq!(bought.use_it(), [3_000_000]);
+    bought.pack();
     bought.end(15_000_000);
 }
 
@@ -63,6 +65,32 @@ impl Bought {
         let proven = accepted["found"]["proven"][0].take();
         assert_eq!(proven["order"], json!(self.order));
         Receipted(json!({ "found": proven })).deltas()
+    }
+
+    /// The evidence of a version that is known by its digest alone: what was signed of it, also the use, and what is not kept here.
+    fn pack(&self) {
+        let path = format!("/v1/orders/{}/pack.zip", self.order);
+        let fetched = self.stage.buyer.client.fetch(&path, &[]);
+        assert_eq!(fetched.status, 200);
+        let mut archive = zip::ZipArchive::new(Cursor::new(fetched.bytes)).unwrap();
+        let mut readme = String::new();
+        let mut paper = archive.by_name("README.txt").unwrap();
+        paper.read_to_string(&mut readme).unwrap();
+        drop(paper);
+        assert!(readme.contains(&format!("manifest.txt  {}", self.manifest)));
+        let names: Vec<String> = archive
+            .file_names()
+            .map(|name| name.unwrap().into_owned())
+            .collect();
+        for end in [
+            "-delivery.jws",
+            "-acceptance.jws",
+            "-use.jws",
+            "-order.placed.tlog-proof",
+        ] {
+            let found = names.iter().filter(|name| name.ends_with(end));
+            assert_eq!(found.count(), 1, "{end}: {names:?}");
+        }
     }
 
     /// The office has upheld a defect: the price is 450,000 yuan.

@@ -18,6 +18,7 @@ pub mod metrics;
 pub mod objects;
 pub mod projector;
 pub mod publisher;
+pub mod push;
 pub mod refusals;
 pub mod rotation;
 pub mod sequencer;

@@ -1,4 +1,4 @@
-//! `quan`: the exchange, a provider's meter, and the operator's commands. Wires only.
+//! `quan`: the exchange, a provider's meter, a party's datasets, and the operator's commands. Wires only.
 
 use clap::{Args, Parser, Subcommand};
 use std::error::Error;
@@ -14,7 +14,7 @@ use server::faults::Faults;
 use server::projector::Projector;
 use server::publisher::Mode;
 use server::store::Store;
-use server::{continuation, demo, doctor, meter, rotation, serve};
+use server::{continuation, demo, doctor, meter, push, rotation, serve};
 use verifier::book::command::ContinuationReason;
 
 /// An exchange for AI vouchers: compute and data, one ledger, one signed trail.
@@ -33,6 +33,9 @@ enum Action {
     Demo(demo::Args),
     /// Turns a scheduler's exports into signed receipts and sends them.
     Meter(meter::Command),
+    /// Works on the files of datasets.
+    #[command(subcommand)]
+    Dataset(push::Command),
     /// Works on programme files.
     #[command(subcommand)]
     Programme(Programme),
@@ -132,6 +135,7 @@ fn main() -> ExitCode {
         Action::Rebuild(settings) => rebuild(settings),
         Action::Demo(args) => return demo::run(&args),
         Action::Meter(command) => return meter::run(&command),
+        Action::Dataset(command) => return push::run(&command),
         Action::Programme(Programme::Check { file }) => check(&file),
         Action::Doctor(Doctor { access: true, .. }) => {
             say(&doctor::access_table());

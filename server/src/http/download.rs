@@ -437,6 +437,7 @@ async fn written(
     let kept = progress.delivery.as_ref();
     Ok(json!({
         "manifest": manifest, "version": progress.uploaded.version,
+        "files": progress.manifest.text(),
         "bytes": progress.manifest.bytes(), "missing_bytes": progress.served.missing(),
         "state": state.unwrap_or("under-way"), "entry": entry,
         "ranges": progress.served.text(), "nonce": kept.map(|kept| kept.nonce),

@@ -275,7 +275,7 @@ async fn show(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpResponse,
     let files = shared.data.query(move |db| file::all(db, &id)).await?;
     let files: Vec<Value> = files
         .iter()
-        .map(|file| json!({ "path": file.path, "bytes": file.bytes }))
+        .map(|file| json!({ "path": file.path, "bytes": file.bytes, "sha256": hex(&file.sha256) }))
         .collect();
     Ok(HttpResponse::Ok().json(json!({
         "listing": listing.id, "handle": listing.handle, "name": listing.name, "state": "draft",

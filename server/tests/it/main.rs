@@ -29,6 +29,7 @@ mod lost;
 mod own;
 mod projector;
 mod publisher;
+mod push;
 mod receipts;
 mod refusals;
 mod replies;

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use verifier::dataset::{FileLine, Manifest, Possession};
 use verifier::id::{DocumentDigest, OrderId, PartyId, Sha256Hash};
 use verifier::receipt::{
-    self, Claims, DataAcceptance, DataDelivery, Jti, UnverifiedReceipt, Verdict,
+    self, Claims, DataAcceptance, DataDelivery, Jti, Nonce, UnverifiedReceipt, Verdict,
 };
 use verifier::signature::Signer;
 
@@ -59,7 +59,7 @@ impl Accept {
             say("nothing is signed; download what differs again");
             return Ok(false);
         }
-        let possession = possession(&self.dir, &delivered)?;
+        let possession = possession(&self.dir, (&delivered.manifest, delivered.said.nonce))?;
         if Sha256Hash::of(possession.bytes()) != delivered.said.possession_hash {
             let why = "the files are those of the manifest, but the delivery receipt commits to other bytes; tell the exchange";
             return Err(Fault::Delivery(why.to_owned()));
@@ -185,9 +185,8 @@ fn differences(dir: &Path, manifest: &Manifest) -> Result<Vec<String>, Fault> {
 }
 
 /// What only a holder of the bytes can say (FORMATS.md, "Datasets"): the files end to end in the manifest's order.
-fn possession(dir: &Path, delivered: &Delivered) -> Result<Sha256Hash, Fault> {
-    let manifest = &delivered.manifest;
-    let mut possession = Possession::new(delivered.said.nonce, manifest.bytes());
+fn possession(dir: &Path, (manifest, nonce): (&Manifest, Nonce)) -> Result<Sha256Hash, Fault> {
+    let mut possession = Possession::new(nonce, manifest.bytes());
     for wanted in possession.wants().to_vec() {
         let mut begins = 0_u64;
         for file in manifest.files() {
@@ -253,5 +252,43 @@ mod tests {
         let mut found = differences(dir, &Manifest::new(files).unwrap()).unwrap();
         found.sort();
         assert_eq!(found, ["cut (2 bytes, other content)", "gone (not there)"]);
+    }
+
+    #[test]
+    fn the_folder_s_possession_is_that_of_the_files_end_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let content = |seed: usize, count: usize| -> Vec<u8> {
+            (0..count)
+                .map(|i| (i * seed + i / 253).to_le_bytes()[0])
+                .collect()
+        };
+        // More chunks than are picked, and files that begin and end within one.
+        let parts = [
+            ("a", content(3, 7_000_001)),
+            ("b", content(5, 99)),
+            ("c", Vec::new()),
+            ("d", content(7, 13_000_000)),
+        ];
+        for (path, bytes) in &parts {
+            fs::write(folder.path().join(path), bytes).unwrap();
+        }
+        let files = parts
+            .iter()
+            .map(|(path, bytes)| line(path, bytes))
+            .collect();
+        let manifest = Manifest::new(files).unwrap();
+        let ordered = manifest.files().iter().flat_map(|file| {
+            let part = parts.iter().find(|(path, _)| *path == file.path);
+            part.map(|(_, bytes)| bytes.as_slice()).unwrap_or_default()
+        });
+        let whole: Vec<u8> = ordered.copied().collect();
+        let nonce = Nonce::new([9; 16]);
+        let mut expected = Possession::new(nonce, manifest.bytes());
+        for range in expected.wants().to_vec() {
+            let [from, to] = [range.start, range.end].map(|at| usize::try_from(at).unwrap());
+            expected.feed(&whole[from..to]);
+        }
+        let found = possession(folder.path(), (&manifest, nonce)).unwrap();
+        assert_eq!(found, expected.end());
     }
 }

@@ -214,7 +214,7 @@ fn patiently(ask: impl Fn() -> Asked) -> Result<Told, Fault> {
     for attempt in 1..=ATTEMPTS_MAX {
         let wait = match ask() {
             Ok(told) if told.is_busy() => {
-                last = format!("it answers {}", told.status);
+                last = format!("it answers {}: {}", told.status, told.text);
                 told.retry_after
             }
             Ok(told) => return Ok(told),

@@ -12,7 +12,7 @@ use verifier::dataset::check_path;
 use super::bars::Bars;
 use super::fault::Fault;
 use super::state::{Stamp, State};
-use super::{in_parallel, list, locked};
+use super::{STATE_FILE, in_parallel, list, locked};
 
 /// Bytes that are read at once.
 pub(super) const BLOCK_BYTES: usize = 256 << 10;
@@ -74,7 +74,9 @@ impl Found {
             };
             let path = format!("{prefix}{}", name.nfc().collect::<String>());
             if name.starts_with('.') {
-                self.left_out.push(format!("{path} (hidden)"));
+                if path != STATE_FILE {
+                    self.left_out.push(format!("{path} (hidden)"));
+                }
                 continue;
             }
             let kind = item.file_type().map_err(fault)?;

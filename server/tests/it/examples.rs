@@ -12,5 +12,6 @@ mod downloads;
 mod metered;
 mod paid;
 pub(crate) mod shop;
+mod signed_for;
 pub(crate) mod stage;
 mod usage;

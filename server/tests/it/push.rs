@@ -66,7 +66,8 @@ fn sum(bytes: &[u8]) -> String {
 
 #[test]
 fn a_folder_becomes_a_version_by_one_command() {
-    let exchange = Exchange::start(&Database::sqlite());
+    let database = Database::sqlite();
+    let exchange = Exchange::start(&database);
     let vendor = Vendor::open(&exchange, "city-data");
     let (dir, cards) = (folder(), folder());
     let dir = dir.path();
@@ -115,7 +116,8 @@ fn a_folder_becomes_a_version_by_one_command() {
 /// SIGKILL in the middle of a file, and the next run sends what is missing, and nothing else.
 #[test]
 fn a_killed_push_goes_on_at_the_byte_that_the_exchange_has() {
-    let exchange = Exchange::start(&Database::sqlite());
+    let database = Database::sqlite();
+    let exchange = Exchange::start(&database);
     let vendor = Vendor::open(&exchange, "city-data");
     draft(&vendor, "dialogues");
     let dir = folder();

@@ -6,7 +6,8 @@ use crate::support::{Database, Exchange, Foreign};
 
 #[test]
 fn curl_uploads_a_file_in_one_request() {
-    let exchange = Exchange::start(&Database::sqlite());
+    let database = Database::sqlite();
+    let exchange = Exchange::start(&database);
     let vendor = exchange.member(&["vendor"]).client;
     let curl = Foreign::tool("curl");
     let path = curl.home().join("corpus.jsonl");

@@ -126,6 +126,10 @@ impl Accept {
                 return Err(refused(why.to_owned()));
             }
         };
+        if let Some(said @ ("accepted" | "defect")) = text(item, "state") {
+            let why = format!("the buyer has spoken on this delivery already: {said}");
+            return Err(refused(why));
+        }
         let (Some(files), Some(jws)) = (text(item, "files"), text(item, "receipt")) else {
             return Err(refused(match item["missing_bytes"].as_u64() {
                 Some(missing @ 1..) => format!(
@@ -252,6 +256,38 @@ mod tests {
         let mut found = differences(dir, &Manifest::new(files).unwrap()).unwrap();
         found.sort();
         assert_eq!(found, ["cut (2 bytes, other content)", "gone (not there)"]);
+    }
+
+    #[test]
+    fn a_word_takes_the_place_in_the_chain_that_the_exchange_expects() {
+        let order = OrderId::draw(&verifier::id::Salt::new([0; 16]), 0, 0);
+        let hash = Sha256Hash::of(b"the one before");
+        let mut claims = DataAcceptance {
+            iss: PartyId::parse("pty-aaaaaaaaaaaaaaaa").unwrap(),
+            aud: String::new(),
+            sub: order,
+            seq: 0,
+            prev: None,
+            jti: Jti { order, seq: 0 },
+            iat: verifier::time::Timestamp::EPOCH,
+            digest: DocumentDigest::of(b""),
+            verdict: Verdict::Accepted,
+            possession: hash,
+        };
+        let refused = |values: Value| Refused {
+            path: String::new(),
+            status: 409,
+            code: "receipt.chain".to_owned(),
+            detail: String::new(),
+            values,
+        };
+        let values = serde_json::json!({ "seq": "3", "prev": hash.to_string() });
+        go_on(&mut claims, refused(values)).unwrap();
+        assert_eq!(
+            (claims.seq, claims.jti.seq, claims.prev),
+            (3, 3, Some(hash))
+        );
+        assert!(go_on(&mut claims, refused(Value::Null)).is_err());
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Stamp {
 }
 
 impl State {
-    /// Reads what an earlier run kept. Uploads to somewhere else than `whither` are forgotten, sums are not.
+    /// Reads what an earlier run kept. Uploads to somewhere else than `whither` do not count, sums do.
     pub(super) fn open(path: PathBuf, whither: &str) -> Result<Self, Fault> {
         let fault = |error| Fault::File(path.clone(), error);
         let text = match fs::read(&path) {
@@ -67,19 +67,20 @@ impl State {
             read => read.map_err(fault)?,
         };
         let (mut sums, mut uploads) = (BTreeMap::new(), BTreeMap::new());
+        let mut is_ours = false;
         for line in text.split(|byte| *byte == b'\n') {
             match serde_json::from_slice(line) {
-                Ok(Line::For(other)) if other != whither => uploads.clear(),
-                Ok(Line::For(_)) | Err(_) => {}
+                Ok(Line::For(other)) => is_ours = other == whither,
                 Ok(Line::Sum(name, stamp, sum)) => {
                     sums.insert(name, (stamp, sum));
                 }
-                Ok(Line::Upload(sum, Some(at))) => {
+                Ok(Line::Upload(sum, Some(at))) if is_ours => {
                     uploads.insert(sum, at);
                 }
-                Ok(Line::Upload(sum, None)) => {
+                Ok(Line::Upload(sum, None)) if is_ours => {
                     uploads.remove(&sum);
                 }
+                Ok(Line::Upload(..)) | Err(_) => {}
             }
         }
         let mut file = OpenOptions::new()

@@ -139,14 +139,15 @@ impl Accept {
             }));
         };
         let manifest = Manifest::parse(files)?;
-        let said = match UnverifiedReceipt::parse(jws)?.claims() {
-            Claims::Delivery(said) => said.clone(),
-            _ => return Err(refused("what is shown is no delivery receipt".to_owned())),
+        let receipt = UnverifiedReceipt::parse(jws)?;
+        let Claims::Delivery(said) = receipt.claims() else {
+            return Err(refused("what is shown is no delivery receipt".to_owned()));
         };
         if manifest.digest() != said.digest || said.sub != self.order {
             let why = "the receipt is about another version than the files that are shown";
             return Err(refused(why.to_owned()));
         }
+        let said = said.clone();
         Ok(Delivered { manifest, said })
     }
 }

@@ -62,12 +62,23 @@ impl Fault {
 
     /// Whether other files may still go: the key is good, the exchange is there.
     pub(super) fn is_about_a_file(&self) -> bool {
+        let goes_on = |refused: &Refused| {
+            !matches!(refused.status, 401 | 403) && refused.code != "listing.unknown"
+        };
         match self {
             Self::Upload(_) => true,
-            Self::Refused(refused) => {
-                !matches!(refused.status, 401 | 403) && refused.code != "listing.unknown"
-            }
-            _ => false,
+            Self::Refused(refused) => goes_on(refused),
+            Self::File(..)
+            | Self::Content(..)
+            | Self::Names(_)
+            | Self::NoApiKey
+            | Self::Handle(_)
+            | Self::Unreachable(_)
+            | Self::Answer(..)
+            | Self::Delivery(_)
+            | Self::Key(_)
+            | Self::Rule(_)
+            | Self::Clock(_) => false,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -65,30 +65,32 @@ impl Found {
         let (folder, prefix) = at;
         let fault = |error| Fault::File(folder.to_owned(), error);
         for item in fs::read_dir(folder).map_err(fault)? {
-            let item = item.map_err(fault)?;
-            let from = item.path();
-            let name = item.file_name();
-            let Some(name) = name.to_str() else {
-                self.bad.push(format!("{} is not UTF-8", from.display()));
-                continue;
-            };
-            let path = format!("{prefix}{}", name.nfc().collect::<String>());
-            if name.starts_with('.') {
-                if path != STATE_FILE {
-                    self.left_out.push(format!("{path} (hidden)"));
-                }
-                continue;
-            }
-            let kind = item.file_type().map_err(fault)?;
-            if kind.is_dir() && depth < DEPTH_MAX {
-                self.folder(root, (&from, &format!("{path}/")), depth + 1)?;
-            } else if kind.is_symlink() {
-                self.link(root, path, from);
-            } else if kind.is_file() {
-                self.file(path, from);
-            } else {
-                self.left_out.push(format!("{path} (no file)"));
-            }
+            self.item(root, &item.map_err(fault)?, (prefix, depth))?;
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, root: &Path, item: &DirEntry, at: (&str, usize)) -> Result<(), Fault> {
+        let (prefix, depth) = at;
+        let (from, name) = (item.path(), item.file_name());
+        let Some(name) = name.to_str() else {
+            self.bad.push(format!("{} is not UTF-8", from.display()));
+            return Ok(());
+        };
+        let path = format!("{prefix}{}", name.nfc().collect::<String>());
+        let kind = item.file_type().map_err(in_file(&from))?;
+        if path == STATE_FILE {
+            // Ours.
+        } else if name.starts_with('.') {
+            self.left_out.push(format!("{path} (hidden)"));
+        } else if kind.is_dir() && depth < DEPTH_MAX {
+            self.folder(root, (&from, &format!("{path}/")), depth + 1)?;
+        } else if kind.is_symlink() {
+            self.link(root, path, from);
+        } else if kind.is_file() {
+            self.file(path, from);
+        } else {
+            self.left_out.push(format!("{path} (no file)"));
         }
         Ok(())
     }

@@ -166,21 +166,16 @@ impl Sending<'_> {
             let Some(at) = self.state.upload(&file.sha256) else {
                 continue;
             };
-            let mut looks = 0;
+            let mut looks = 0..LOOKS_MAX;
             while !self.is_stored(&at)? {
-                looks += 1;
-                if looks == LOOKS_MAX {
-                    let why = format!("{} is not stored yet; run it again later", file.path);
-                    return Err(Fault::Unreachable(why));
-                }
+                let late = || format!("{} is not stored yet; run it again later", file.path);
+                looks.next().ok_or_else(|| Fault::Unreachable(late()))?;
                 thread::sleep(A_MOMENT);
             }
         }
         Ok(())
     }
-}
 
-impl Sending<'_> {
     /// Whether an upload is stored; one that the exchange has no more is nothing to wait for.
     fn is_stored(&self, at: &str) -> Result<bool, Fault> {
         match self.exchange.get(at) {

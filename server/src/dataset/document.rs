@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use verifier::book::Book;
+use verifier::book::state::order::Goods;
 use verifier::dataset::{State, state};
 use verifier::id::{DocumentDigest, OrderId, PartyId, hex};
 use verifier::money::Fen;
@@ -206,12 +207,15 @@ fn dealt(book: &Book, party: PartyId, digest: DocumentDigest) -> Dealt {
     let sold = book.datasets.values().filter(|of| of.vendor == party);
     let mut manifests: Vec<DocumentDigest> = sold.flat_map(|of| of.versions.clone()).collect();
     let mut orders = Vec::new();
-    for ((buyer, manifest), of) in &book.licences {
-        let mine = of.iter().filter(|order| {
-            let seller = book.orders.get(*order).map(|order| order.seller);
-            *buyer == party || seller == Some(party)
+    for id in book.money.orders_of(party) {
+        let segments = book.orders.get(&id).map(|order| &order.segments);
+        let ordered = segments.into_iter().flatten().filter_map(|segment| {
+            if let Goods::Dataset { manifest, .. } = segment.goods {
+                return Some((id, manifest));
+            }
+            None
         });
-        orders.extend(mine.map(|order| (*order, *manifest)));
+        orders.extend(ordered);
     }
     manifests.extend(orders.iter().map(|(_, manifest)| *manifest));
     manifests.sort_unstable();

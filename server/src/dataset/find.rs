@@ -126,7 +126,7 @@ pub fn index(db: &mut Db, entry: &Entry) -> Result<(), StoreFault> {
     search::put(db, &row)
 }
 
-/// Makes a version not findable any more. What is withdrawn or recalled need not be: the book says so.
+/// Forgets a version that will not be for sale again. What is found never depends on it: the book says what is for sale.
 /// # Errors
 /// [`StoreFault`]
 pub fn forget(db: &mut Db, manifest: &str) -> Result<(), StoreFault> {

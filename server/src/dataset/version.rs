@@ -1,5 +1,6 @@
 //! Which version a name in an address means, and all that is known of one.
 
+use std::collections::BTreeSet;
 use verifier::book::Book;
 use verifier::dataset::{State, state};
 use verifier::id::{DatasetId, DocumentDigest, PartyId, hex};
@@ -8,7 +9,7 @@ use verifier::refusal::{Code, Refusal};
 use verifier::time::Timestamp;
 
 use super::card::{Card, Column, ColumnKind, FileRow, Listed, Table};
-use super::check::{Column as Read, Report, Type, report_of};
+use super::check::{Column as Read, Format, Report, Type, report_of};
 use super::{Fault, Parts};
 use crate::store::dataset::file;
 use crate::store::dataset::listing::{self, Listing};
@@ -195,7 +196,28 @@ fn table(report: &Report) -> Table {
     Table {
         rows: report.rows,
         columns: report.columns.iter().map(column).collect(),
+        is_plain: is_plain(report),
     }
+}
+
+fn is_plain(report: &Report) -> bool {
+    let names: BTreeSet<&str> = report.columns.iter().map(|of| of.name.as_str()).collect();
+    // A name under the mask is not the name in the file.
+    let are_names = names.len() == report.columns.len()
+        && names
+            .iter()
+            .all(|name| !name.is_empty() && !name.contains('*'));
+    let is_usual = match report.format {
+        Format::Csv => report.delimiter == Some(','),
+        Format::Tsv => report.delimiter == Some('\t'),
+        Format::Json => {
+            let mut columns = report.columns.iter();
+            columns.all(|of| of.nulls == 0 && !of.name.contains(['\'', '\\']))
+        }
+        Format::Jsonl | Format::Parquet => true,
+        Format::Text | Format::Zip | Format::Tar | Format::Other => false,
+    };
+    are_names && is_usual && report.packing.is_none()
 }
 
 #[cfg(test)]

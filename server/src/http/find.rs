@@ -17,7 +17,10 @@ use super::access::{self, Caller, Sees};
 use super::problem::Problem;
 use super::read::QUERY_BYTES_MAX;
 use super::{Route, Shared, Verb, own};
+use crate::cause::Whole;
 use crate::dataset::find::{self, Found, Hit, Query};
+use crate::store::Db;
+use crate::store::dataset::search::Row;
 
 /// The routes of search.
 #[rustfmt::skip]
@@ -31,6 +34,8 @@ const LIMIT: usize = 20;
 const LIMIT_MAX: usize = 100;
 /// How many of the best are quoted to find those that a programme helps to pay.
 const QUOTED_MAX: usize = 200;
+/// Rows that one question removes.
+const FORGOTTEN_MAX: usize = 100;
 /// What a quote asks the licence for: a day. The price of a dataset does not depend on it.
 const QUOTED_SECONDS: i64 = 86_400;
 
@@ -56,20 +61,42 @@ async fn answer(shared: Arc<Shared>, request: HttpRequest) -> Result<HttpRespons
         .query(move |db| find::candidates(db, &query))
         .await?;
     let now = shared.now()?;
-    let body = shared
+    let (body, gone) = shared
         .desk
         .read(|book| {
             if let Some(caller) = caller {
                 access::stands(book, caller)?;
             }
             let at = book.last_at.map_or(now, |last| last.max(now));
+            let gone = gone(book, &rows);
             let found = find::ranked(&asked.query, rows, |row| {
                 price(book, row.manifest.parse().ok()?)
             });
-            page(book, at, &asked, caller, found)
+            Ok::<_, Refusal>((page(book, at, &asked, caller, found)?, gone))
         })
         .await??;
+    if !gone.is_empty() {
+        let forget = move |db: &mut Db| gone.iter().try_for_each(|of| find::forget(db, of));
+        if let Err(fault) = shared.data.query(forget).await {
+            tracing::warn!(fault = %Whole(&fault), "what is sold no more is still looked at");
+        }
+    }
     Ok(HttpResponse::Ok().json(body))
+}
+
+/// Versions among these that will never be for sale again, a few. They are not found by what the book says; whoever meets their
+/// rows removes them, or they would stand in the way of what is.
+fn gone(book: &Book, rows: &[Row]) -> Vec<String> {
+    let is_gone = |row: &&Row| {
+        let state = row
+            .manifest
+            .parse()
+            .ok()
+            .map(|manifest| state(book, manifest));
+        matches!(state, Some(Ok(State::Withdrawn(_) | State::Recalled(_))))
+    };
+    let gone = rows.iter().filter(is_gone).take(FORGOTTEN_MAX);
+    gone.map(|row| row.manifest.clone()).collect()
 }
 
 /// What a version costs now, if it is for sale.

@@ -270,23 +270,11 @@ const PLANTED: [(&str, &str); 12] = [
 ];
 
 /// A vendor's listing that an office has passed.
-fn shop(exchange: &Exchange, card: Value, files: &[(&str, &[u8])]) -> (Vendor, Listed) {
-    let office = exchange.member(&["office"]).client;
+fn shop(exchange: &Exchange, card: Value, files: &[(&str, &[u8])]) -> Listed {
     let vendor = Vendor::open(exchange, "city-data");
-    vendor.draft("dialogues", card, files);
-    let handed_in = vendor.submit("dialogues", "1.0.0", 12_345);
-    assert_eq!(handed_in.status, 201, "{}", handed_in.text);
-    let waiting = office.get("/v1/datasets/review").body;
-    let listed = Listed {
-        handle: vendor.handle.clone(),
-        name: "dialogues".to_owned(),
-        version: "1.0.0".to_owned(),
-        manifest: text(&waiting["items"][0]["manifest"]),
-        dataset: text(&handed_in.body["found"]["dataset"]),
-        seq: handed_in.body["seq"].as_u64().unwrap(),
-    };
-    listed.pass(&office);
-    (vendor, listed)
+    let listed = vendor.publish_as("dialogues", card, files, 12_345);
+    listed.pass(&exchange.member(&["office"]).client);
+    listed
 }
 
 const PATH: &str = "/v1/listings/city-data/dialogues";
@@ -404,7 +392,7 @@ fn the_preview_shows_none_of_the_planted_identifiers(database: &Database) {
         ("people.csv", csv.as_bytes()),
         ("people.jsonl", jsonl.as_bytes()),
     ];
-    let (_vendor, listed) = shop(&exchange, card, &files);
+    let listed = shop(&exchange, card, &files);
     let nobody = exchange.nobody();
     let preview = nobody.get(&format!("{PATH}/1.0.0/preview.json"));
     assert_eq!(preview.status, 200, "{}", preview.text);
@@ -438,7 +426,14 @@ fn the_preview_shows_none_of_the_planted_identifiers(database: &Database) {
 
 fn a_document_is_for_whom_it_concerns(database: &Database) {
     let exchange = Exchange::start(database);
-    let (vendor, listed) = shop(&exchange, card(), &[("train.jsonl", ROWS)]);
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(&exchange, "city-data");
+    let terms = json!({ "text": "Whoever was recorded has agreed." });
+    let source = text(&vendor.client.done("/v1/documents", &terms)["digest"]);
+    let mut card = card();
+    card["sources"][0]["text"] = json!(source);
+    let listed = vendor.publish_as("dialogues", card, &[("train.jsonl", ROWS)], 12_345);
+    listed.pass(&office);
     let page = exchange.nobody().get(PATH).body;
     let licence = format!("/v1/documents/{}", text(&page["licence"]["text"]));
     let kept = exchange.nobody().fetch(&licence, &[]);
@@ -452,7 +447,11 @@ fn a_document_is_for_whom_it_concerns(database: &Database) {
     assert_eq!((unseen.status, unseen.code()), (401, "access.unknown"));
     let stranger = exchange.member(&["buyer"]).client;
     assert_eq!(stranger.get(&manifest).code(), "access.party");
-    let office = exchange.member(&["office"]).client;
+    // The text of a source's licence is no offer of ours.
+    let source = format!("/v1/documents/{source}");
+    assert_eq!(stranger.get(&source).code(), "access.party");
+    assert_eq!(exchange.nobody().get(&source).status, 401);
+    assert_eq!(vendor.client.get(&source).status, 200);
     for reader in [&vendor.client, &office, &exchange.operator()] {
         let read = reader.fetch(&manifest, &[]);
         assert_eq!(read.status, 200);

@@ -11,6 +11,7 @@ mod delivered;
 mod downloads;
 mod metered;
 mod paid;
+mod search;
 pub(crate) mod shop;
 mod signed_for;
 pub(crate) mod stage;

@@ -3,9 +3,13 @@
 use serde_json::json;
 use server::dataset::find::{self, Entry, Query};
 
-use crate::support::Database;
+use crate::support::{Database, Exchange, Vendor, card, text};
 
-on_both! { thirty_queries_give_the_same_ids_on_both, a_facet_and_a_size_narrow_alike }
+on_both! {
+    thirty_queries_give_the_same_ids_on_both,
+    a_facet_and_a_size_narrow_alike,
+    what_is_withdrawn_or_recalled_is_found_no_more_and_the_newest_version_stands_for_a_listing,
+}
 
 /// Words of the generated listings: a language's subjects, and what it does with them.
 const SUBJECTS: [[&str; 10]; 3] = [
@@ -210,4 +214,44 @@ fn a_facet_and_a_size_narrow_alike(database: &Database) {
         assert!(!expected.is_empty());
         assert_eq!(found, expected);
     }
+}
+
+/// The newest listed version is found, of a recalled one its predecessor, of a withdrawn listing none; and what is gone for good
+/// leaves its row.
+fn what_is_withdrawn_or_recalled_is_found_no_more_and_the_newest_version_stands_for_a_listing(
+    database: &Database,
+) {
+    let exchange = Exchange::start(database);
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(&exchange, "city-data");
+    let first = vendor.list(&office, "dialogues", &[("a.jsonl", b"{\"a\":1}\n")]);
+    let found = || {
+        let found = exchange.nobody().get("/v1/search?q=dialogues").body;
+        let items = found["items"].as_array().unwrap().clone();
+        assert_eq!(found["total"], items.len());
+        items
+            .iter()
+            .map(|hit| text(&hit["shown"]["version"]))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(found(), ["1.0.0"]);
+    vendor.draft("dialogues", card(), &[("b.jsonl", b"{\"a\":2}\n")]);
+    let next = vendor.submit("dialogues", "1.1.0", 200);
+    assert_eq!(next.status, 201, "{}", next.text);
+    assert_eq!(found(), ["1.0.0"]);
+    let waiting = office.get("/v1/datasets/review").body;
+    let manifest = waiting["items"][0]["manifest"].clone();
+    let passed =
+        json!({ "manifest": manifest, "passed": true, "report": waiting["items"][0]["report"] });
+    office.done("/v1/datasets/assess", &passed);
+    assert_eq!(found(), ["1.1.0"]);
+    let recalled = json!({ "manifest": manifest, "notice": manifest });
+    vendor.client.done("/v1/datasets/recall", &recalled);
+    assert_eq!(found(), ["1.0.0"]);
+    let withdrawn = json!({ "dataset": first.dataset });
+    vendor.client.done("/v1/datasets/withdraw", &withdrawn);
+    assert!(found().is_empty());
+    let mut db = database.connect();
+    let rows = find::candidates(&mut db, &Query::default()).unwrap();
+    assert!(rows.is_empty(), "{rows:?}");
 }

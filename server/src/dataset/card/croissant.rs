@@ -177,17 +177,19 @@ fn file_object(listed: &Listed, base: &str, n: usize, file: &FileRow) -> Value {
 
 fn record_set(n: usize, file: &FileRow) -> Option<Value> {
     let table = file.table.as_ref()?;
-    if !Form::of(&file.path).is_table() || table.columns.is_empty() {
+    let form = Form::of(&file.path);
+    // A record set that a reader could not load is worse than none: the file itself is listed in any case.
+    if !form.is_table() || !table.is_plain || table.columns.is_empty() {
         return None;
     }
     let id = format!("records-{}", n.saturating_add(1));
     Some(json!({
         "@type": "cr:RecordSet", "@id": id, "name": id, "description": file.path,
-        "field": fields(&id, n, table),
+        "field": fields(&id, (n, form), table),
     }))
 }
 
-fn fields(records: &str, n: usize, table: &Table) -> Vec<Value> {
+fn fields(records: &str, (n, form): (usize, Form), table: &Table) -> Vec<Value> {
     let plain = |name: &str| {
         !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_')
     };
@@ -200,10 +202,18 @@ fn fields(records: &str, n: usize, table: &Table) -> Vec<Value> {
         let id = format!("{records}/{word}");
         json!({
             "@type": "cr:Field", "@id": id, "name": id, "description": column.name, "dataType": data_type(column.kind),
-            "source": { "fileObject": { "@id": file_id(n) }, "extract": { "column": column.name } },
+            "source": { "fileObject": { "@id": file_id(n) }, "extract": extract(form, &column.name) },
         })
     };
     table.columns.iter().enumerate().map(field).collect()
+}
+
+/// Where a column is: in one JSON value by a path, in all else by its name.
+fn extract(form: Form, name: &str) -> Value {
+    if form == Form::Json {
+        return json!({ "jsonPath": format!("$[*].'{name}'") });
+    }
+    json!({ "column": name })
 }
 
 const fn data_type(kind: ColumnKind) -> &'static str {

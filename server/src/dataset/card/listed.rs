@@ -59,6 +59,9 @@ pub struct Table {
     pub rows: Option<u64>,
     /// Its columns in their order.
     pub columns: Vec<Column>,
+    /// Whether who goes by the file's name reads just these columns: nothing packed, the usual delimiter, each name once, and in
+    /// JSON every member in every row.
+    pub is_plain: bool,
 }
 
 /// A column.

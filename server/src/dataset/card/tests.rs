@@ -36,6 +36,7 @@ fn listed(card: Card) -> Listed {
             column("turn", ColumnKind::Integer),
             column("评分", ColumnKind::Float),
         ],
+        is_plain: true,
     };
     Listed {
         listing: "lst-a".to_owned(),

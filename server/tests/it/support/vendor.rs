@@ -114,7 +114,18 @@ impl Vendor {
 
     /// Drafts, hands in and insists on a yes.
     pub(crate) fn publish(&self, name: &str, files: &[(&str, &[u8])], fen: i64) -> Listed {
-        self.draft(name, card(), files);
+        self.publish_as(name, card(), files, fen)
+    }
+
+    /// The same with another card.
+    pub(crate) fn publish_as(
+        &self,
+        name: &str,
+        card: Value,
+        files: &[(&str, &[u8])],
+        fen: i64,
+    ) -> Listed {
+        self.draft(name, card, files);
         let version = "1.0.0";
         let answer = self.submit(name, version, fen);
         assert_eq!(answer.status, 201, "{}", answer.text);

@@ -151,6 +151,8 @@ pub struct Book {
     pub dealings: BTreeMap<OrderId, Dealings>,
     /// Accepted data orders by buyer and version, until use is proven.
     pub licences: BTreeMap<(PartyId, DocumentDigest), BTreeSet<OrderId>>,
+    /// All data orders by buyer and version: `orders`, the other way round.
+    pub bought: BTreeMap<(PartyId, DocumentDigest), BTreeSet<OrderId>>,
     /// Balances, counters, vouchers, orders' money, batches.
     pub money: Money,
     /// The seals over refusals, by their numbers.

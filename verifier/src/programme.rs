@@ -23,7 +23,7 @@ use std::cell::RefCell;
 
 use crate::refusal::{Code, Refusal};
 use reader::Notes;
-use schema::{Does, Header, Mode, Payee, Scheme, Status};
+use schema::{Does, Header, Mode, Payee, Scheme, Sign, Status};
 
 /// The longest programme file: it travels in one entry of at most 65,535 bytes (PROGRAMMES).
 pub const FILE_BYTES_MAX: usize = 48_000;
@@ -231,7 +231,9 @@ pub fn needs_procedure(programme: &Programme) -> Option<Procedure> {
     if programme.instrument.payee == Payee::EitherOnce {
         return Some(Procedure::EitherOnce);
     }
-    if !programme.instrument.sign.is_empty() {
+    // Orders are signed; what else a programme wants signed is not asked of anybody.
+    let mut signed = programme.instrument.sign.iter();
+    if signed.any(|act| *act != Sign::Order) {
         return Some(Procedure::PartySignature);
     }
     // A programme of several schemes is usable for the others.

@@ -10,6 +10,7 @@ mod capacity;
 mod compute;
 mod delivery;
 mod jws;
+mod order;
 mod registration;
 mod reply;
 
@@ -18,6 +19,7 @@ pub use capacity::CapacityShare;
 pub use compute::{ComputeUsage, JOBS_MAX, Job, Kind, PERIOD_SECONDS_MAX};
 pub use delivery::{DataDelivery, Nonce};
 pub use jws::{JWS_BYTES_MAX, Typ};
+pub use order::OrderSignature;
 pub use registration::{KeyRegistration, KeySuccession, KeyUse};
 pub use reply::{Answered, Reply, req};
 
@@ -77,6 +79,8 @@ pub enum Claims {
     Succession(KeySuccession),
     /// The exchange has answered a command.
     Reply(Reply),
+    /// A buyer signs an order.
+    Order(OrderSignature),
 }
 
 impl Claims {
@@ -89,6 +93,7 @@ impl Claims {
             Typ::Registration => Self::Registration(read(payload)?),
             Typ::Succession => Self::Succession(read(payload)?),
             Typ::Reply => Self::Reply(read(payload)?),
+            Typ::Order => Self::Order(read(payload)?),
         };
         if let Some(link) = claims.link() {
             link.check()?;
@@ -102,21 +107,23 @@ impl Claims {
         Ok(claims)
     }
 
-    /// The claims that chain a statement to an order; capacity shares, statements on keys and replies belong to none.
+    /// The claims that chain a statement to an order; capacity shares, statements on keys, replies and signed orders belong to none.
     #[must_use]
     pub fn link(&self) -> Option<Link<'_>> {
         match self {
             Self::Usage(usage) => Some(usage.link()),
             Self::Delivery(delivery) => Some(delivery.link()),
             Self::Acceptance(acceptance) => Some(acceptance.link()),
-            Self::Capacity(_) | Self::Registration(_) | Self::Succession(_) | Self::Reply(_) => {
-                None
-            }
+            Self::Capacity(_)
+            | Self::Registration(_)
+            | Self::Succession(_)
+            | Self::Reply(_)
+            | Self::Order(_) => None,
         }
     }
 }
 
-/// A statement that can be signed: the seven claim types.
+/// A statement that can be signed: the eight claim types.
 pub trait Statement: Serialize {
     /// The `typ` of its header.
     const TYP: Typ;

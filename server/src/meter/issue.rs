@@ -225,7 +225,8 @@ pub fn usage(jws: &str) -> Result<ComputeUsage, Fault> {
         | Claims::Capacity(_)
         | Claims::Registration(_)
         | Claims::Succession(_)
-        | Claims::Reply(_) => {
+        | Claims::Reply(_)
+        | Claims::Order(_) => {
             let sentence = "the spool holds a statement that is no usage receipt";
             Err(Refusal::new(Code::ReceiptMalformed, sentence).into())
         }

@@ -374,6 +374,7 @@ fn place(
             purpose: None,
             claims: vec![claim],
             nonce: None,
+            jws: None,
         })
     };
     let placed = exchange.ask_all(Who::Buyer, vouchers.into_iter().map(order).collect());

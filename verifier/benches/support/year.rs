@@ -369,6 +369,7 @@ impl<'t, 'a> Year<'t, 'a> {
                 purpose: None,
                 claims: vec![claim],
                 nonce: None,
+                jws: None,
             });
             let order = self.ask(buyer, order).order.unwrap();
             let cards = 1 + u32::try_from(self.draw(u64::from(CARDS))).unwrap();

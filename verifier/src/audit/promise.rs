@@ -153,7 +153,8 @@ pub fn read_reply(compact: &str) -> Result<Reply, Refusal> {
         | Claims::Acceptance(_)
         | Claims::Capacity(_)
         | Claims::Registration(_)
-        | Claims::Succession(_) => Err(Refusal::new(
+        | Claims::Succession(_)
+        | Claims::Order(_) => Err(Refusal::new(
             Code::ReceiptMalformed,
             "the statement is no reply+jwt; check a receipt with `quan-verify receipt`",
         )),

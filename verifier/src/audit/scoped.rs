@@ -12,7 +12,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::replay::{compare, refused};
 use super::{Balance, Difference, Place};
 use crate::book::Book;
-use crate::book::command::{AcceptReceipt, Command, GiveAcceptance, SealBook, ShareCapacity};
+use crate::book::command::{
+    AcceptReceipt, Command, GiveAcceptance, PlaceOrder, SealBook, ShareCapacity,
+};
 use crate::book::decide::decide_again;
 use crate::book::entry::Entry;
 use crate::book::reach;
@@ -474,7 +476,8 @@ const fn statement(command: &Command) -> Option<&Signed> {
     match command {
         Command::AcceptReceipt(AcceptReceipt { jws })
         | Command::GiveAcceptance(GiveAcceptance { jws })
-        | Command::ShareCapacity(ShareCapacity { jws }) => Some(jws),
+        | Command::ShareCapacity(ShareCapacity { jws })
+        | Command::PlaceOrder(PlaceOrder { jws: Some(jws), .. }) => Some(jws),
         _ => None,
     }
 }

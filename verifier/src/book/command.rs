@@ -172,7 +172,8 @@ impl Command {
         match self {
             Self::AcceptReceipt(AcceptReceipt { jws })
             | Self::GiveAcceptance(GiveAcceptance { jws })
-            | Self::ShareCapacity(ShareCapacity { jws }) => Some(jws),
+            | Self::ShareCapacity(ShareCapacity { jws })
+            | Self::PlaceOrder(PlaceOrder { jws: Some(jws), .. }) => Some(jws),
             _ => None,
         }
     }

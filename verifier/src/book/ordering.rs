@@ -5,14 +5,14 @@
 use std::sync::Arc;
 
 use crate::book::Book;
-use crate::book::command::{ClaimAsked, Contract, SegmentAsked};
+use crate::book::command::{ClaimAsked, Contract, PlaceOrder, SegmentAsked};
 use crate::book::issuing::{self, choose_tiers};
 use crate::book::matter::{self, About};
 use crate::book::state::order::{CARD_HOUR_SECONDS, Goods, Segment};
 use crate::id::{DocumentDigest, PartyId, ProgrammeId, SiteId};
 use crate::programme::TraceLine;
 use crate::programme::eligibility;
-use crate::programme::schema::{CommitAt, Line, Programme, Scheme, StackMode};
+use crate::programme::schema::{CommitAt, Line, Programme, Scheme, Sign, StackMode};
 use crate::programme::subsidy::{Lines, Span, TierChoice};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::order::{CLAIMS_MAX, Segment as PricedSegment, Terms};
@@ -204,6 +204,26 @@ pub struct Backing {
     pub right: Right,
     /// The rules that are pinned.
     pub programme: Arc<Programme>,
+}
+
+/// Asks for the buyer's signature where a programme of an order's claims does (`instrument.sign`).
+///
+/// No programme that does could be enacted before this was asked: no decision of before is another one now.
+/// # Errors
+/// `order.claims`
+pub fn check_signed(backings: &[Backing], asked: &PlaceOrder) -> Result<(), Refusal> {
+    let asks = |backing: &&Backing| backing.programme.instrument.sign.contains(&Sign::Order);
+    match backings.iter().find(asks).filter(|_| asked.jws.is_none()) {
+        None => Ok(()),
+        Some(backing) => {
+            let programme = &backing.programme.header.id;
+            let sentence = format!(
+                "the programme {programme} asks for the buyer's signature of an order: add jws, an order+jwt by a key registered for acceptances"
+            );
+            let refusal = Refusal::new(Code::OrderClaims, sentence);
+            Err(refusal.with("programme", programme))
+        }
+    }
 }
 
 /// Looks up what each claim rests on.

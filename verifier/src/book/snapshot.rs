@@ -156,7 +156,7 @@ impl StoredEnactment {
     }
 }
 
-/// Calls a macro with every member of a book but its programmes.
+/// Calls a macro with every member of a book but its programmes and what is made of other members.
 macro_rules! members {
     ($each:ident) => {
         $each!(
@@ -203,7 +203,7 @@ fn put_book(book: &Book, out: &mut Vec<u8>) {
     programmes.put(out);
     macro_rules! put {
         ($($field:ident),*) => {{
-            let Book { programmes: _, $($field),* } = book;
+            let Book { programmes: _, bought: _, $($field),* } = book;
             $($field.put(out);)*
         }};
     }
@@ -223,13 +223,17 @@ fn take_book(
     macro_rules! take {
         ($($field:ident),*) => {{
             $(let $field = Packed::take(from)?;)*
-            Book { programmes, $($field),* }
+            Book { programmes, bought: BTreeMap::new(), $($field),* }
         }};
     }
     let mut book = members!(take);
     // In the order of their versions, as applying them did.
     for version in book.programmes.values().flat_map(|all| &all.versions) {
         book.money.enact(Arc::clone(&version.programme));
+    }
+    let orders: Vec<_> = book.orders.keys().copied().collect();
+    for order in orders {
+        book.index_bought(order);
     }
     Ok(book)
 }

@@ -20,8 +20,6 @@ pub struct Entitlement {
 /// it that is open or was accepted, while the version is not recalled, and after a withdrawal as long as a programme of the
 /// order keeps it (`retention_days`; where none says so, until the segment's `to`). Of several orders the one that still
 /// waits for its acceptance comes first, then the one that lasts longest.
-///
-/// Looks at every order of the book.
 /// # Errors
 /// `dataset.unknown` `delivery.entitlement`
 pub fn entitled(
@@ -44,10 +42,11 @@ pub fn entitled(
         );
         return Err(refused(&sentence, manifest));
     }
-    let bought = book.orders.iter().filter(|(_, order)| order.buyer == party);
+    let bought = book.bought.get(&(party, manifest)).into_iter().flatten();
     let mut found: Option<(bool, Entitlement)> = None;
     let mut over = None;
-    for (id, order) in bought {
+    for id in bought {
+        let order = book.order(*id)?;
         let Some(segment) = licence(order, manifest) else {
             continue;
         };

@@ -74,6 +74,8 @@ typs! {
     Succession = "key-succession+jwt",
     /// The exchange's answer to a command.
     Reply = "reply+jwt",
+    /// A buyer's signature of an order.
+    Order = "order+jwt",
 }
 
 impl fmt::Display for Typ {

@@ -536,7 +536,7 @@ proptest! {
         let _ = accept(&text);
         let signed = format!("{}.{}.{}", URL_SAFE_NO_PAD.encode(&json), URL_SAFE_NO_PAD.encode(&json), "A".repeat(86));
         prop_assert!(accept(&signed).is_err());
-        for typ in [Typ::Usage, Typ::Delivery, Typ::Acceptance, Typ::Capacity, Typ::Registration, Typ::Succession, Typ::Reply] {
+        for typ in [Typ::Usage, Typ::Delivery, Typ::Acceptance, Typ::Capacity, Typ::Registration, Typ::Succession, Typ::Reply, Typ::Order] {
             prop_assert!(Claims::parse(typ, json.as_bytes()).is_err());
         }
     }

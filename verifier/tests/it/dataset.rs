@@ -13,8 +13,11 @@ use verifier::analysis::Study;
 use verifier::analysis::dataset::Told;
 use verifier::analysis::stats::stats;
 use verifier::book::command::Kind;
-use verifier::dataset::{First, Mark, Sampling, Sheet};
+use verifier::book::state::order::Goods;
+use verifier::dataset::{Entitlement, First, Mark, Sampling, Sheet, State, entitled, state};
 use verifier::id::{DocumentDigest, OrderId, Salt};
+use verifier::programme::schema::Scheme;
+use verifier::refusal::{Code, Refusal};
 use verifier::signature::Signer;
 use verifier::trail::checkpoint::Checkpoint;
 use verifier::trail::history;
@@ -23,7 +26,7 @@ use verifier::trail::note::{Note, NoteSigner};
 use verifier::trail::{Hash, TreeSize};
 
 use crate::golden;
-use crate::scenarios::exchange::document;
+use crate::scenarios::exchange::{TO, document, time};
 use crate::story::{ORIGIN, Trail};
 use crate::town::{DAY, Disk, HOUR, Town, Use, quan_verify};
 
@@ -430,4 +433,229 @@ fn a_sheet_of_another_log_tree_or_entry_differs() {
     }));
     assert_eq!(status, 2, "{page}");
     assert!(page.contains("bring the copy up to date"), "{page}");
+}
+
+/// A town whose data programme keeps what was withdrawn for so many days, where it says so.
+fn keeping(days: Option<i64>) -> Town {
+    let mut town = Town::open();
+    let days = days.map_or_else(String::new, |days| format!(", retention_days = {days}"));
+    let rules = format!(
+        "scheme = \"data\"\nbase = {{ of = [\"contract\"] }}\ndata = {{ acceptance = \"signed_or_deemed\", acceptance_days = 10, use_proof = \"compute_receipt\", holdback_bp = 2000{days} }}"
+    );
+    town.enact("town-data", &rules);
+    town
+}
+
+fn may(town: &mut Town, name: &str, manifest: DocumentDigest) -> Result<Entitlement, Refusal> {
+    let (party, at) = (town.id(name), town.now());
+    entitled(&town.exchange.book, party, manifest, at)
+}
+
+#[track_caller]
+fn may_not(town: &mut Town, name: &str, manifest: DocumentDigest, said: &str) {
+    let refusal = may(town, name, manifest).unwrap_err();
+    assert_eq!(refusal.code, Code::DeliveryEntitlement, "{refusal}");
+    assert!(refusal.sentence.contains(said), "{refusal}");
+}
+
+fn by(order: OrderId) -> Result<Entitlement, Refusal> {
+    let order = Some(order);
+    Ok(Entitlement { order, until: None })
+}
+
+fn withdraw(town: &mut Town, manifest: DocumentDigest) {
+    let vendor = town.party("vendor");
+    let dataset = town.exchange.book.version(manifest).unwrap().dataset;
+    let asked = json!({ "dataset": dataset });
+    town.exchange.done(vendor, Kind::WithdrawDataset, &asked);
+}
+
+fn recall(town: &mut Town, manifest: DocumentDigest) {
+    let vendor = town.party("vendor");
+    let asked = json!({ "manifest": manifest, "notice": document("a notice") });
+    town.exchange.done(vendor, Kind::RecallDataset, &asked);
+}
+
+#[test]
+fn an_open_or_accepted_order_entitles_and_nothing_else() {
+    let mut town = keeping(None);
+    let (order, manifest) = town.data_order("a", "vendor", 50_000);
+    assert_eq!(may(&mut town, "a", manifest), by(order));
+    may_not(&mut town, "b", manifest, "order it first");
+    let nothing = Entitlement {
+        order: None,
+        until: None,
+    };
+    assert_eq!(may(&mut town, "vendor", manifest), Ok(nothing));
+    for overseer in [town.exchange.office.0, town.exchange.operator.0] {
+        let found = entitled(&town.exchange.book, overseer, manifest, town.now());
+        assert_eq!(found, Ok(nothing));
+    }
+    let unknown = may(&mut town, "a", document("nobody's")).unwrap_err();
+    assert_eq!(unknown.code, Code::DatasetUnknown);
+    // Cancelled before it was accepted: nothing is left of it. Accepted and closed: access stays.
+    let buyer = town.party("a");
+    let cancel = json!({ "order": order });
+    town.exchange.done(buyer, Kind::CancelOrder, &cancel);
+    may_not(&mut town, "a", manifest, "order it first");
+    let again = town.license(("a", "vendor"), manifest);
+    let possession = town.deliver((again, manifest));
+    town.accept("a", (again, manifest), possession);
+    let close = json!({ "order": again });
+    town.exchange.done(buyer, Kind::CloseOrder, &close);
+    assert_eq!(may(&mut town, "a", manifest), by(again));
+}
+
+#[test]
+fn an_order_that_waits_for_its_acceptance_comes_first() {
+    let mut town = keeping(None);
+    let (first, manifest) = town.accepted("a", "vendor", 50_000);
+    assert_eq!(may(&mut town, "a", manifest), by(first));
+    let second = town.license(("a", "vendor"), manifest);
+    assert_eq!(may(&mut town, "a", manifest), by(second));
+}
+
+#[test]
+fn a_withdrawn_version_is_downloadable_until_its_retention_ends() {
+    let mut town = keeping(Some(30));
+    let (order, manifest) = town.accepted("a", "vendor", 50_000);
+    withdraw(&mut town, manifest);
+    let until = town.now().after(30 * DAY);
+    let kept = Entitlement {
+        order: Some(order),
+        until: Some(until),
+    };
+    assert_eq!(may(&mut town, "a", manifest), Ok(kept));
+    town.pass(30 * DAY - 1);
+    assert_eq!(may(&mut town, "a", manifest), Ok(kept));
+    town.pass(1);
+    may_not(&mut town, "a", manifest, &format!("ended at {until}"));
+    assert!(may(&mut town, "vendor", manifest).is_ok());
+}
+
+#[test]
+fn where_no_programme_keeps_it_a_withdrawn_version_is_kept_to_the_end_of_its_licence() {
+    let mut town = keeping(None);
+    let (order, manifest) = town.accepted("a", "vendor", 50_000);
+    withdraw(&mut town, manifest);
+    let kept = Entitlement {
+        order: Some(order),
+        until: Some(time(TO)),
+    };
+    assert_eq!(may(&mut town, "a", manifest), Ok(kept));
+    town.exchange.until(time(TO));
+    may_not(&mut town, "a", manifest, "ended at ");
+}
+
+#[test]
+fn a_recalled_version_is_nobodys() {
+    let mut town = keeping(Some(30));
+    let (_, manifest) = town.accepted("a", "vendor", 50_000);
+    recall(&mut town, manifest);
+    may_not(&mut town, "a", manifest, "recalled at ");
+    withdraw(&mut town, manifest);
+    may_not(&mut town, "a", manifest, "recalled at ");
+    // Whoever has to look into it still can.
+    assert!(may(&mut town, "vendor", manifest).is_ok());
+    let office = town.exchange.office.0;
+    assert!(entitled(&town.exchange.book, office, manifest, town.now()).is_ok());
+}
+
+#[test]
+fn the_orders_of_a_version_are_those_that_a_look_at_all_orders_finds() {
+    let sold = sold();
+    let book = &sold.town.exchange.book;
+    let mut all = 0;
+    for ((buyer, manifest), orders) in &book.bought {
+        for order in orders {
+            let order = book.order(*order).unwrap();
+            assert_eq!(order.buyer, *buyer);
+            assert!(order.segments.iter().any(|segment| {
+                matches!(&segment.goods, Goods::Dataset { manifest: of, .. } if of == manifest)
+            }));
+            all += 1;
+        }
+    }
+    let data = book
+        .orders
+        .values()
+        .filter(|order| order.scheme == Scheme::Data);
+    assert_eq!((all, data.count()), (4, 4));
+}
+
+#[test]
+fn a_version_stands_where_the_last_word_about_it_says() {
+    let mut town = keeping(None);
+    let (_, manifest) = town.data_order("a", "vendor", 50_000);
+    let stands = |town: &Town| state(&town.exchange.book, manifest).unwrap();
+    assert_eq!(stands(&town), State::Submitted);
+    let office = town.exchange.office;
+    let assess = |town: &mut Town, passed: bool| {
+        let report = document(if passed { "good" } else { "bad" });
+        let asked = json!({ "manifest": manifest, "passed": passed, "report": report });
+        town.exchange.done(office, Kind::AssessDataset, &asked);
+    };
+    assess(&mut town, false);
+    assert_eq!(
+        (stands(&town), stands(&town).as_str()),
+        (State::Assessed(false), "failed")
+    );
+    assess(&mut town, true);
+    assert_eq!(stands(&town), State::Listed);
+    assess(&mut town, false);
+    assess(&mut town, true);
+    town.pass(DAY);
+    let withdrawn = town.now();
+    withdraw(&mut town, manifest);
+    assert_eq!(stands(&town), State::Withdrawn(withdrawn));
+    town.pass(DAY);
+    recall(&mut town, manifest);
+    assert_eq!(stands(&town), State::Recalled(town.now()));
+    let unknown = state(&town.exchange.book, document("nobody's"));
+    assert_eq!(unknown.unwrap_err().code, Code::DatasetUnknown);
+}
+
+#[test]
+fn a_price_is_set_by_its_vendor_for_what_is_for_sale_and_orders_keep_theirs() {
+    let mut town = keeping(None);
+    let (first, manifest) = town.data_order("a", "vendor", 50_000);
+    let price = |town: &mut Town, name: &str, manifest: DocumentDigest, fen: i64| {
+        let who = town.party(name);
+        let asked = json!({ "manifest": manifest, "price_fen": fen });
+        let asked = town.exchange.ask(who, Kind::PriceDataset, &asked);
+        asked.map(|entry| entry.seq).map_err(|refusal| refusal.code)
+    };
+    assert_eq!(
+        price(&mut town, "rival", manifest, 1),
+        Err(Code::AccessParty)
+    );
+    for fen in [0, -1] {
+        assert_eq!(
+            price(&mut town, "vendor", manifest, fen),
+            Err(Code::OrderTerms)
+        );
+    }
+    let nobodys = document("nobody's");
+    assert_eq!(
+        price(&mut town, "vendor", nobodys, 1),
+        Err(Code::DatasetUnknown)
+    );
+    price(&mut town, "vendor", manifest, 1).unwrap();
+    let second = town.license(("b", "vendor"), manifest);
+    let book = &town.exchange.book;
+    let paid = [first, second].map(|order| book.order(order).unwrap().segments[0].price_fen.get());
+    assert_eq!(paid, [50_000, 1]);
+    let version = book.version(manifest).unwrap();
+    assert_eq!((version.price_fen.get(), version.prices.len()), (1, 2));
+    let (_, other) = town.data_order("c", "vendor", 50_000);
+    recall(&mut town, other);
+    assert_eq!(
+        price(&mut town, "vendor", other, 2),
+        Err(Code::DatasetState)
+    );
+    withdraw(&mut town, manifest);
+    assert_eq!(
+        price(&mut town, "vendor", manifest, 2),
+        Err(Code::DatasetState)
+    );
 }

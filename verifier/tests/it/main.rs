@@ -14,6 +14,7 @@ mod golden;
 mod html;
 mod laws;
 mod log_keys;
+mod orders;
 mod past;
 mod promise;
 mod refusals;

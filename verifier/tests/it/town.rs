@@ -38,13 +38,13 @@ pub(crate) const START: &str = "2026-01-05T01:00:00Z";
 const CARD: &str = "h800";
 /// More than any test uses.
 const CARDS: u32 = 1_000_000_000;
-const FACE: i64 = 1_000_000_000;
+pub(crate) const FACE: i64 = 1_000_000_000;
 const FUND: &str = "town-2026";
 const FUNDER: &str = "f-finance";
 const CONTENT: &[u8] = b"one line of a corpus\n";
 
 /// A programme that pays all, with whatever else a test needs of it.
-fn programme(id: &str, rest: &str) -> String {
+pub(crate) fn programme(id: &str, rest: &str) -> String {
     format!(
         r#"
 schema = 1
@@ -64,7 +64,7 @@ rate = {{ select = "first", tier = [{{ id = "all", bp = 10000 }}] }}
 }
 
 /// Vouchers for the asking, of a face that is chosen.
-const INSTRUMENT: &str = r#"instrument = { mode = "deduct", issue = "automatic", face = "chosen", commit_at = "issue", payee = "seller", settle_period = "month", dispute_days = 15 }"#;
+pub(crate) const INSTRUMENT: &str = r#"instrument = { mode = "deduct", issue = "automatic", face = "chosen", commit_at = "issue", payee = "seller", settle_period = "month", dispute_days = 15 }"#;
 
 /// Cards of a site from a day on.
 struct Stall {
@@ -148,7 +148,9 @@ impl Town {
         if self.programmes.iter().any(|known| known == id) {
             return;
         }
-        let toml = programme(id, &format!("{INSTRUMENT}\n{rest}"));
+        let own = rest.contains("instrument = ");
+        let instrument = if own { "" } else { INSTRUMENT };
+        let toml = programme(id, &format!("{instrument}\n{rest}"));
         let enact = json!({ "toml": toml, "digest": document(&toml), "despite_status": true });
         let office = self.exchange.office;
         self.exchange.done(office, Kind::EnactProgramme, &enact);
@@ -262,7 +264,7 @@ impl Town {
         self.place((buyer, seller), "town-compute", segments)
     }
 
-    fn place(
+    pub(crate) fn place(
         &mut self,
         (buyer, seller): (&str, &str),
         programme: &str,

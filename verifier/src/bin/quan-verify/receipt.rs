@@ -44,7 +44,8 @@ pub(crate) fn check(
             Claims::Delivery(_)
             | Claims::Acceptance(_)
             | Claims::Registration(_)
-            | Claims::Succession(_) => Ok(()),
+            | Claims::Succession(_)
+            | Claims::Order(_) => Ok(()),
             Claims::Reply(_) => Err(Refusal::new(
                 Code::ReceiptMalformed,
                 "an exchange's reply is no receipt; check it with `quan-verify reply`",

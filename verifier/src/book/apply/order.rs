@@ -2,6 +2,7 @@
 
 use crate::book::apply::{outcome, written};
 use crate::book::command::{AmendOrder, PlaceOrder};
+use crate::book::decide::delivery::licences;
 use crate::book::decide::order::claims;
 use crate::book::entry::Entry;
 use crate::book::ordering;
@@ -24,7 +25,20 @@ pub(super) fn place(
         .apply_place(entry.at, &ask, &outcome)
         .map_err(|fault| entry.contradicts(&fault))?;
     book.orders.insert(id, order);
+    book.index_bought(id);
     Ok(())
+}
+
+impl Book {
+    /// Finds an order by its buyer and version from now on, if it buys one.
+    pub(in crate::book) fn index_bought(&mut self, id: OrderId) {
+        if let Some(order) = self.orders.get(&id) {
+            for (_, manifest) in licences(order) {
+                let orders = self.bought.entry((order.buyer, manifest)).or_default();
+                orders.insert(id);
+            }
+        }
+    }
 }
 
 fn rebuilt(
@@ -102,6 +116,7 @@ pub(super) fn amend(
     if let Some(order) = book.orders.get_mut(&asked.order) {
         order.segments.extend(list.segments);
     }
+    book.index_bought(asked.order);
     Ok(())
 }
 

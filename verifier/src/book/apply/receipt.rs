@@ -35,7 +35,8 @@ pub(super) fn accept(
         | Claims::Capacity(_)
         | Claims::Registration(_)
         | Claims::Succession(_)
-        | Claims::Reply(_) => Err(wrong(entry, "it embeds no usage or delivery receipt")),
+        | Claims::Reply(_)
+        | Claims::Order(_) => Err(wrong(entry, "it embeds no usage or delivery receipt")),
     }
 }
 

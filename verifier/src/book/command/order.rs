@@ -6,6 +6,7 @@ use super::Contract;
 use crate::id::{
     DocumentDigest, OfferId, OrderId, PartyId, ProgrammeId, Salt, Sha256Hash, VoucherId,
 };
+use crate::json::{self, NotStrict};
 use crate::money::Fen;
 use crate::programme::schema::{EvidenceKind, Line};
 use crate::receipt::Signed;
@@ -29,6 +30,9 @@ payload! {
         /// The buyer's nonce for sampling seeds.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         nonce: Option<Salt>,
+        /// The buyer's `order+jwt` over all of the above, where a programme asks for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        jws: Option<Signed>,
     }
     /// Adds segments or money to an order.
     AmendOrder {
@@ -112,5 +116,18 @@ payload! {
         /// The most to reserve; all there is if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         hold_fen: Option<Fen>,
+    }
+}
+
+impl PlaceOrder {
+    /// The digest that the buyer signs: of the canonical JSON of all members but the signature.
+    /// # Errors
+    /// [`NotStrict`]: a number beyond 2⁵³ − 1, which was read from no strict JSON.
+    pub fn digest(&self) -> Result<DocumentDigest, NotStrict> {
+        let unsigned = Self {
+            jws: None,
+            ..self.clone()
+        };
+        json::write(&unsigned).map(|text| DocumentDigest::of(&text))
     }
 }

@@ -1,6 +1,7 @@
 //! Orders: placed under published terms, amended, and ended (DESIGN §4.4).
 
 use crate::book::command::{AmendOrder, CancelOrder, CloseOrder, ExpireOrder, PlaceOrder};
+use crate::book::decide::receipt::key_of;
 use crate::book::decide::{Case, Decision};
 use crate::book::found::Found;
 use crate::book::issuing;
@@ -10,6 +11,7 @@ use crate::book::reach;
 use crate::book::scope::Scope;
 use crate::book::state::order::{Order, Standing};
 use crate::id::OrderId;
+use crate::receipt::{Claims, KeyUse};
 use crate::refusal::{Code, Refusal};
 use crate::settlement::cap::Holder;
 use crate::settlement::place::{Amend, Place, PlaceClaim};
@@ -19,10 +21,12 @@ use crate::time::DAY_SECONDS;
 pub(super) fn place(case: &Case<'_>, asked: &PlaceOrder) -> Result<Decision, Refusal> {
     let (book, at) = (case.book, case.env.at);
     book.party(asked.seller)?;
+    check_signature(case, asked)?;
     let list = ordering::goods(book, asked.seller, &asked.segments, at)?;
     ordering::check_apart(&list.segments.iter().collect::<Vec<_>>())?;
     let backings = ordering::backings(book, &asked.claims)?;
     ordering::check_stacking(&backings)?;
+    ordering::check_signed(&backings, asked)?;
     let order = OrderId::draw(&case.env.salt, book.size, 0);
     case.fresh(!book.orders.contains_key(&order))?;
     let mut judged = Judged::default();
@@ -57,6 +61,31 @@ pub(super) fn place(case: &Case<'_>, asked: &PlaceOrder) -> Result<Decision, Ref
         counters,
         scopes: judged.scopes,
     })
+}
+
+/// Checks the buyer's signature of an order that carries one; [`ordering::check_signed`] asks for it where it must be there.
+fn check_signature(case: &Case<'_>, asked: &PlaceOrder) -> Result<(), Refusal> {
+    let Some(jws) = &asked.jws else {
+        return Ok(());
+    };
+    let receipt = jws.receipt();
+    let Claims::Order(claims) = receipt.claims() else {
+        let sentence = format!("a {} signs no order", receipt.typ());
+        return Err(Refusal::new(Code::ReceiptMalformed, sentence));
+    };
+    let said = (claims.iss, claims.aud.as_str(), claims.iat);
+    // Also that the buyer asks: whoever runs the exchange never buys.
+    key_of(case, (jws, KeyUse::Acceptance), said)?;
+    claims.check_issued_by(case.env.at)?;
+    let digest = asked.digest()?;
+    if claims.order != digest {
+        let sentence = format!(
+            "the signature is of the order {}; sign {digest}",
+            claims.order
+        );
+        return Err(Refusal::new(Code::ReceiptDigest, sentence).with("expected", digest));
+    }
+    Ok(())
 }
 
 /// What the programmes of an order say together.

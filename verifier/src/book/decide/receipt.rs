@@ -32,7 +32,8 @@ pub(super) fn accept(case: &Case<'_>, asked: &AcceptReceipt) -> Result<Decision,
         | Claims::Capacity(_)
         | Claims::Registration(_)
         | Claims::Succession(_)
-        | Claims::Reply(_) => {
+        | Claims::Reply(_)
+        | Claims::Order(_) => {
             let typ = asked.jws.receipt().typ();
             let sentence =
                 format!("a {typ} is no usage or delivery receipt; send it where it belongs");
@@ -113,6 +114,15 @@ pub(super) fn key(
     key_use: KeyUse,
     link: &Link<'_>,
 ) -> Result<(), Refusal> {
+    key_of(case, (jws, key_use), (link.iss, link.aud, link.iat))
+}
+
+/// The same of a statement that is in no chain, by its `iss`, `aud` and `iat`.
+pub(super) fn key_of(
+    case: &Case<'_>,
+    (jws, key_use): (&Signed, KeyUse),
+    (iss, aud, iat): (PartyId, &str, Timestamp),
+) -> Result<(), Refusal> {
     let kid = jws.receipt().kid();
     let key = case.book.keys.get(&kid);
     let key = key.filter(|key| key.key_use == key_use).ok_or_else(|| {
@@ -120,19 +130,18 @@ pub(super) fn key(
         Refusal::new(Code::ReceiptKeyUnknown, sentence).with("kid", kid)
     })?;
     jws.verify(&key.public)?;
-    if !key.is_good(link.iat, case.env.at) {
+    if !key.is_good(iat, case.env.at) {
         let sentence = format!(
-            "key {kid} is not good for what was signed at {}; sign with a key that is valid and not revoked",
-            link.iat
+            "key {kid} is not good for what was signed at {iat}; sign with a key that is valid and not revoked"
         );
         return Err(Refusal::new(Code::ReceiptKeyNotValidThen, sentence).with("kid", kid));
     }
-    check_audience(case.book, link.aud)?;
-    if key.party != link.iss {
-        let sentence = format!("the key is {}'s, iss is {}", key.party, link.iss);
+    check_audience(case.book, aud)?;
+    if key.party != iss {
+        let sentence = format!("the key is {}'s, iss is {iss}", key.party);
         return Err(Refusal::new(Code::ReceiptIssuer, sentence).with("expected", key.party));
     }
-    case.acts_for(link.iss)
+    case.acts_for(iss)
 }
 
 /// Finds the order, of the scheme, that takes receipts of this issuer now.

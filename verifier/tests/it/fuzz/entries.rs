@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use verifier::book::command::{Command, Kind};
 use verifier::book::entry::Entry;
 use verifier::book::snapshot;
+use verifier::id::DocumentDigest;
 use verifier::json;
 use verifier::programme::ProgrammeFile;
-use verifier::receipt::{Claims, KeySuccession, KeyUse, UnverifiedReceipt, sign};
+use verifier::receipt::{Claims, KeySuccession, KeyUse, OrderSignature, UnverifiedReceipt, sign};
 use verifier::signature::Signer;
 use verifier::trail::tree::{Frontier, leaf_hash};
 
@@ -80,6 +81,15 @@ fn succession(signer: &Signer) -> KeySuccession {
     }
 }
 
+fn order() -> OrderSignature {
+    OrderSignature {
+        iss: golden::entries()[0].by,
+        aud: story::ORIGIN.into(),
+        iat: golden::entries()[0].at,
+        order: DocumentDigest::of(b"an order"),
+    }
+}
+
 /// One signed statement of each type, by one key.
 fn statements(signer: &Signer) -> Vec<String> {
     let mut statements = BTreeMap::new();
@@ -94,7 +104,8 @@ fn statements(signer: &Signer) -> Vec<String> {
         .filter_map(|entry| jws(&entry.to_bytes().unwrap()));
     let reply = promise::reply_to(promise::asked(10).entries.last().unwrap());
     let succession = sign(&succession(signer), signer);
-    for compact in told.chain([reply, succession]) {
+    let order = sign(&order(), signer);
+    for compact in told.chain([reply, succession, order]) {
         let read = UnverifiedReceipt::parse(&compact).unwrap();
         let (typ, signed) = match read.claims() {
             Claims::Usage(claims) => (0, sign(claims, signer)),
@@ -104,10 +115,11 @@ fn statements(signer: &Signer) -> Vec<String> {
             Claims::Registration(claims) => (4, sign(claims, signer)),
             Claims::Reply(claims) => (5, sign(claims, signer)),
             Claims::Succession(claims) => (6, sign(claims, signer)),
+            Claims::Order(claims) => (7, sign(claims, signer)),
         };
         statements.insert(typ, signed);
     }
-    assert_eq!(statements.len(), 7);
+    assert_eq!(statements.len(), 8);
     statements.into_values().collect()
 }
 

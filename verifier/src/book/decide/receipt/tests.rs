@@ -282,6 +282,7 @@ impl World {
                 hold_fen: Some(fen(100_000_000)),
             }],
             nonce: None,
+            jws: None,
         });
         let entry = self.ask(self.buyer, place).unwrap();
         entry.found.order.unwrap()

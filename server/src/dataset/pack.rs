@@ -180,6 +180,7 @@ pub fn receipt(seq: u64, receipt: &Receipt) -> Paper {
         Typ::Delivery => "delivery",
         Typ::Acceptance => "acceptance",
         Typ::Usage => "use",
+        Typ::Order => "order",
         Typ::Capacity | Typ::Registration | Typ::Succession | Typ::Reply => "statement",
     };
     Paper {

@@ -13,6 +13,7 @@ mod metered;
 mod paid;
 mod search;
 pub(crate) mod shop;
+mod signed;
 mod signed_for;
 pub(crate) mod stage;
 mod usage;

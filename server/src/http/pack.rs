@@ -345,6 +345,10 @@ fn receipt(seq: u64, entry: &Entry) -> Option<Paper> {
     match &entry.asked {
         Command::AcceptReceipt(asked) => Some(pack::receipt(seq, asked.jws.receipt())),
         Command::GiveAcceptance(asked) => Some(pack::receipt(seq, asked.jws.receipt())),
+        Command::PlaceOrder(asked) => {
+            let signed = asked.jws.as_ref();
+            signed.map(|jws| pack::receipt(seq, jws.receipt()))
+        }
         _ => None,
     }
 }

@@ -54,5 +54,6 @@ run demo bench: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1
 bench:
 	./scripts/need postgres
 	CARGO_TARGET_DIR=$(CURDIR)/target cargo bench --manifest-path benches/peers/Cargo.toml
+	CARGO_TARGET_DIR=$${CARGO_TARGET_DIR:-$(CURDIR)/target} cargo build --release --manifest-path benches/peers/Cargo.toml --bin files
 	cargo bench -p quan-verifier --bench audit
-	cargo bench -p quan-server --bench settle --bench growth --bench publish
+	cargo bench -p quan-server --bench settle --bench growth --bench publish --bench data

@@ -12,6 +12,8 @@
 
 #[path = "support/client.rs"]
 mod client;
+#[path = "data/download.rs"]
+mod download;
 #[path = "../../verifier/benches/support/market.rs"]
 #[expect(dead_code, reason = "the other benches use more of it")]
 mod market;
@@ -25,7 +27,12 @@ mod upload;
 mod vendor;
 
 /// The benches by the names that they report.
-const BENCHES: &[(&str, fn())] = &[("upload", upload::plain), ("checks", upload::checks)];
+const BENCHES: &[(&str, fn())] = &[
+    ("upload", upload::plain),
+    ("checks", upload::checks),
+    ("download_plain", download::plain),
+    ("download_sealed", download::sealed),
+];
 
 fn main() {
     let asked: Vec<String> = std::env::args()

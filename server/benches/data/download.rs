@@ -8,11 +8,12 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use verifier::id::DocumentDigest;
+use verifier::time::Timestamp;
 
 use crate::market::Who;
 use crate::quan::Quan;
@@ -20,36 +21,48 @@ use crate::report::{Row, processor_seconds, report, setting};
 
 const NAME: &str = "corpus.bin";
 const CARD: &str = include_str!("../../../fixtures/datasets/cards/dialogues.json");
+/// What a buyer's voucher comes from.
+const PROGRAMME: &str = include_str!("../../../fixtures/programmes/examples/w12-data.toml");
+const PRICE_FEN: i64 = 50_000_000;
 const MIB: usize = 1 << 20;
 /// What the client reads at once.
 const READ_BYTES: usize = 256 << 10;
 
-pub(crate) fn run() {
+pub(crate) fn plain() {
+    run("download_plain", "false");
+}
+
+pub(crate) fn sealed() {
+    run("download_sealed", "true");
+}
+
+fn run(name: &str, seal: &str) {
     let mib = setting("QUAN_BENCH_DOWNLOAD_MIB", 1_024);
     let rounds = setting("QUAN_BENCH_DOWNLOAD_ROUNDS", 5);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(NAME);
     let sum = write(&path, mib);
     let peer = Peer::start(folder.path());
-    for (name, seal) in [("download_plain", "false"), ("download_sealed", "true")] {
-        let quan = Quan::start(None, &["--seal-blobs", seal]);
-        let ours = Shop::open(&quan).sell(&path);
-        // The first one is not counted: all is read from memory from here on, on both sides.
-        assert_eq!(ours.get(Some(Sha256::new())).1, Some(sum));
-        assert_eq!(peer.get(Some(Sha256::new())).1, Some(sum));
-        let round = |_| {
-            let (ours, theirs) = (rate(&ours, quan.id(), mib), rate(&peer.from, peer.child.id(), mib));
-            println!("{name}: {ours:.0?} MiB/s and a processor second, beside {theirs:.0?}");
-            (ours[0], theirs[0])
-        };
-        let rounds: Vec<_> = (0..rounds).map(round).collect();
-        report(&Row {
-            name,
-            unit: "MiB/s",
-            peer: "actix-files, the same file",
-            rounds: &rounds,
-        });
-    }
+    let quan = Quan::start(None, &["--seal-blobs", seal]);
+    let ours = Shop::open(&quan).sell(&path);
+    // The first one is not counted: all is read from memory from here on, on both sides.
+    assert_eq!(ours.get(Some(Sha256::new())).1, Some(sum));
+    assert_eq!(peer.from.get(Some(Sha256::new())).1, Some(sum));
+    let round = |_| {
+        let (ours, theirs) = (
+            rate(&ours, quan.id(), mib),
+            rate(&peer.from, peer.child.id(), mib),
+        );
+        println!("{name}: {ours:.0?} MiB a second and a processor second, beside {theirs:.0?}");
+        (ours[0], theirs[0])
+    };
+    let rounds: Vec<_> = (0..rounds).map(round).collect();
+    report(&Row {
+        name,
+        unit: "MiB/s",
+        peer: "actix-files, the same file",
+        rounds: &rounds,
+    });
 }
 
 /// Writes a file of numbers that no packing makes shorter; returns its SHA-256.
@@ -76,7 +89,10 @@ fn write(path: &Path, mib: usize) -> [u8; 32] {
 fn rate(from: &From, server: u32, mib: usize) -> [f64; 2] {
     let (start, before) = (Instant::now(), processor_seconds(&server.to_string()));
     let (bytes, _) = from.get(None);
-    let (seconds, after) = (start.elapsed().as_secs_f64(), processor_seconds(&server.to_string()));
+    let (seconds, after) = (
+        start.elapsed().as_secs_f64(),
+        processor_seconds(&server.to_string()),
+    );
     assert_eq!(bytes, mib * MIB);
     [seconds, after - before].map(|seconds| mib as f64 / seconds)
 }
@@ -108,6 +124,20 @@ impl From {
         }
         (came, sum.map(|sum| sum.finalize().into()))
     }
+}
+
+fn now() -> Timestamp {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    Timestamp::new(i64::try_from(now.unwrap().as_secs()).unwrap()).unwrap()
+}
+
+/// One from this year's first day to the next year's last.
+fn contract() -> Value {
+    let year: u32 = now().to_string()[..4].parse().unwrap();
+    json!({
+        "digest": DocumentDigest::of(b"contract"), "fen": PRICE_FEN, "signed_on": format!("{year}-01-01"),
+        "from": format!("{year}-01-01"), "to": format!("{}-12-31", year + 1),
+    })
 }
 
 /// An answer's status and the length of what follows.
@@ -149,10 +179,6 @@ impl Peer {
             head,
         };
         Self { child, from }
-    }
-
-    fn get(&self, sum: Option<Sha256>) -> (usize, Option<[u8; 32]>) {
-        self.from.get(sum)
     }
 }
 
@@ -204,24 +230,28 @@ impl Shop {
         let mut card: Value = serde_json::from_str(CARD).unwrap();
         card["preview"] = json!([]);
         card["licence"]["text"] = licence["digest"].clone();
-        self.ask(&vendor, "/v1/listings", &json!({ "name": "corpus", "card": card }));
+        self.ask(
+            &vendor,
+            "/v1/listings",
+            &json!({ "name": "corpus", "card": card }),
+        );
         let upload = self.upload(&vendor, file);
         let attached = json!({ "upload": upload, "path": NAME });
         self.ask(&vendor, "/v1/listings/bench/corpus/files", &attached);
-        let submitted = json!({ "version": "1.0.0", "price_fen": 1_000 });
+        let submitted = json!({ "version": "1.0.0", "price_fen": PRICE_FEN });
         self.ask(&vendor, "/v1/listings/bench/corpus/submit", &submitted);
-        let manifest = self.read(&vendor, "/v1/datasets")["items"][0]["versions"][0]["manifest"].take();
+        let mut datasets = self.read(&vendor, "/v1/datasets");
+        let manifest = datasets["items"][0]["versions"][0]["manifest"].take();
         let report = DocumentDigest::of(b"report");
         let assessed = json!({ "manifest": manifest, "passed": true, "report": report });
         self.ask(&office, "/v1/datasets/assess", &assessed);
-        let today = crate::lanes::now();
-        let year = |day: &str| format!("{}-{day}", &today.to_string()[..4]);
-        let contract = json!({
-            "digest": DocumentDigest::of(b"contract"), "fen": 1_000, "signed_on": year("01-01"),
-            "from": year("01-01"), "to": year("12-31"),
+        let contract = contract();
+        let voucher = self.voucher(&office, &buyer, &contract);
+        let now = now();
+        let order = json!({
+            "seller": seller, "contract": contract, "claims": [voucher],
+            "segments": [{ "dataset": manifest, "from": now.after(60), "to": now.after(30 * 86_400) }],
         });
-        let segment = json!({ "dataset": manifest, "from": today.after(60), "to": today.after(30 * 86_400) });
-        let order = json!({ "seller": seller, "contract": contract, "segments": [segment], "claims": [] });
         self.ask(&buyer, "/v1/orders", &order);
         let path = format!("/v1/files/{}/{NAME}", manifest.as_str().unwrap());
         From {
@@ -230,6 +260,26 @@ impl Shop {
                 "GET {path} HTTP/1.1\r\nhost: bench\r\nconnection: close\r\nauthorization: Bearer {buyer}\r\n\r\n"
             ),
         }
+    }
+
+    /// A voucher over a share of the contract, as a claim of an order.
+    fn voucher(&self, office: &str, buyer: &str, contract: &Value) -> Value {
+        let (funder, _) = self.member("funder");
+        let fund = json!({ "fund": "w12-city", "funder": "f-finance" });
+        self.ask(&funder, "/v1/funds", &fund);
+        let filled = json!({ "fund": "w12-city", "fen": 100 * PRICE_FEN });
+        self.ask(&funder, "/v1/funds/appropriate", &filled);
+        let digest = DocumentDigest::of(PROGRAMME.as_bytes());
+        let enacted = json!({ "toml": PROGRAMME, "digest": digest, "despite_status": true });
+        self.ask(office, "/v1/programmes", &enacted);
+        let application = json!({ "programme": "w12-data", "contract": contract });
+        let applied = json!({ "subject": { "application": application } });
+        let case = self.ask(buyer, "/v1/cases", &applied)["found"]["case"].take();
+        let basis = DocumentDigest::of(b"basis");
+        let decision = json!({ "case": case, "approved": true, "basis": basis });
+        let granted = self.ask(office, "/v1/cases/decide", &decision);
+        let found = &granted["found"];
+        json!({ "voucher": found["voucher"], "hold_fen": found["issued"]["face"] })
     }
 
     /// Admits a party with an actor of a role; its key and its id.
@@ -286,7 +336,9 @@ impl Shop {
         std::io::copy(&mut file, &mut stream).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
-        let line = answer.lines().find_map(|line| line.strip_prefix("location: "));
+        let line = answer
+            .lines()
+            .find_map(|line| line.strip_prefix("location: "));
         let at = line.unwrap_or_else(|| panic!("{answer}")).trim();
         let start = Instant::now();
         while self.read(token, at)["stored"] != true {

@@ -42,6 +42,8 @@ deny:
 # What takes too long for every change: a million fuzzed signatures get one verdict; every parser of outside bytes gets a hundred
 # thousand that are nearly right; servers are killed a thousand times.
 torture:
+	./scripts/need postgres
+	cargo build --workspace --bins
 	QUAN_DEATHS=334 cargo test -p quan-server --test it kill:: -- --nocapture
 	QUAN_FUZZED=1000000 cargo test --release -p quan-verifier --lib signature -- --nocapture
 	QUAN_FUZZED=100000 cargo test --release -p quan-verifier --test it fuzz::

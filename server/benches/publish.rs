@@ -1,7 +1,7 @@
 //! `publish_lag_*`: from a command's answer until the published checkpoint covers its entry, the 99th percentile at 1,000
 //! commands a second, against 100. `publish_cost_*`: receipts in bulk by a server as it is set by default, a checkpoint a second,
-//! against one that publishes nothing meanwhile. `publish_work_*`: the processor time of that server for a receipt, against its
-//! own less what publishing adds.
+//! against one that publishes nothing meanwhile. `publish_work_*`: the processor time of those two for a receipt.
+//! `publish_share_*`: of the first, the processor time of the thread that publishes, against that of the sequencer's.
 //!
 //! The real program on SQLite and on PostgreSQL, asked over HTTP; client and server share the cores. The two servers of
 //! `publish_cost` are there side by side and loaded by turns, in pairs whose order changes. A turn's first second and a half does
@@ -40,7 +40,7 @@ use cluster::Cluster;
 use lanes::{LINES, Lane, lanes, now, settle};
 use market::Market;
 use quan::Quan;
-use report::{Row, median, processor_seconds, report, setting};
+use report::{Row, median, named_thread_seconds, processor_seconds, report, setting};
 use serde_json::Value;
 
 const ORDERS: usize = 200;
@@ -212,6 +212,15 @@ fn cost(database: &str, publishing: Option<String>, silent: Option<String>) {
         peer: "the same server publishing nothing",
         rounds: &work,
     });
+    let threads = rounds
+        .iter()
+        .map(|(with, _)| (with.publisher, with.sequencer));
+    report(&Row {
+        name: &format!("publish_share_{database}"),
+        unit: "µs of processor time a receipt",
+        peer: "the sequencer's thread",
+        rounds: &threads.collect::<Vec<_>>(),
+    });
 }
 
 /// What a turn gave.
@@ -221,6 +230,9 @@ struct Turn {
     rate: f64,
     /// The server's processor time of one, in µs.
     work: f64,
+    /// Of it, what the publisher's thread takes, and the sequencer's.
+    publisher: f64,
+    sequencer: f64,
 }
 
 impl std::fmt::Display for Turn {
@@ -253,17 +265,33 @@ impl Side {
     fn turn(&mut self, bulk: usize) -> Turn {
         let requests = lanes(&self.quan, &mut self.market, bulk, BULK_CONNECTIONS, LINES);
         self.rest();
-        let process = self.quan.id().to_string();
-        let before = processor_seconds(&process);
+        let before = self.spent();
         let rate = settle(&self.quan, &requests, WARM);
         self.rest();
+        let after = self.spent();
         let receipts: usize = requests
             .iter()
             .flatten()
             .map(|(_, receipts)| receipts)
             .sum();
-        let work = (processor_seconds(&process) - before) * 1e6 / receipts as f64;
-        Turn { rate, work }
+        let each = |of: usize| (after[of] - before[of]) * 1e6 / receipts as f64;
+        Turn {
+            rate,
+            work: each(0),
+            publisher: each(1),
+            sequencer: each(2),
+        }
+    }
+
+    /// The seconds of processor time so far: the server's, its publisher's, its sequencer's.
+    fn spent(&self) -> [f64; 3] {
+        let process = self.quan.id().to_string();
+        let thread = |name| named_thread_seconds(&process, name);
+        [
+            processor_seconds(&process),
+            thread("publisher"),
+            thread("sequencer"),
+        ]
     }
 
     /// Waits until all is done that is to be done with what was written.

@@ -8,6 +8,7 @@ mod check;
 mod clean;
 mod cosigning;
 mod fault;
+mod run;
 mod signing;
 mod start;
 
@@ -32,7 +33,6 @@ pub use clean::{Cleaned, Mode, clean};
 pub use fault::Fault;
 pub(crate) use signing::settled as settled_keys;
 
-use crate::cause::Whole;
 use crate::faults::Faults;
 use crate::keys::Keys;
 use crate::objects::{Objects, wait};
@@ -388,41 +388,6 @@ impl Publisher {
                 wait(self.parts.objects.replace(CHECKPOINT, bytes)).map_err(Fault::from)
             })?;
             self.in_bucket = Some(row.note);
-        }
-    }
-
-    /// Steps once in so long a time (TRAIL D5) until `stop` says so, and once more then.
-    /// # Errors
-    /// A [`Fault`] that does not pass: whoever called must stop writing at once.
-    pub async fn run(
-        mut self,
-        every: Duration,
-        mut stop: watch::Receiver<bool>,
-    ) -> Result<(), Fault> {
-        loop {
-            let stopping = *stop.borrow_and_update();
-            let stepped = tokio::task::spawn_blocking(move || {
-                let outcome = self.step();
-                (self, outcome)
-            });
-            let outcome;
-            (self, outcome) = match stepped.await {
-                Ok(stepped) => stepped,
-                Err(panicked) => return Err(inconsistent(panicked.to_string())),
-            };
-            match outcome {
-                Ok(_) if stopping => return Ok(()),
-                Err(fault) if stopping || !fault.is_passing() => return Err(fault),
-                Ok(_) => {}
-                Err(fault) => {
-                    tracing::error!(fault = %Whole(&fault), "nothing was published; trying again");
-                }
-            }
-            tokio::select! {
-                () = tokio::time::sleep(every.max(EVERY_MIN)) => {}
-                // A sender that is gone cannot stop us later: stop now.
-                changed = stop.changed() => if changed.is_err() { return Ok(()) },
-            }
         }
     }
 }

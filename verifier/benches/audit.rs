@@ -45,6 +45,10 @@ use verifier::trail::note::Note;
 use report::{Row, processor_seconds, report, setting};
 use trail::Trail;
 
+/// The command's own: beside it, a book of another allocator would say nothing of what an audit takes beyond its book.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 5;
 /// Peaks hardly vary.
 const MEMORY_ROUNDS: usize = 1;

@@ -73,12 +73,32 @@ pub(crate) fn processor_seconds(process: &str) -> f64 {
         / 100.0
 }
 
-/// The seconds of processor time that this thread has had so far (proc(5), schedstat: in nanoseconds).
+/// The seconds of processor time that a process's threads of this name have had so far, as far as they still run.
+#[allow(dead_code, reason = "not every bench counts processor time")]
+pub(crate) fn named_thread_seconds(process: &str, name: &str) -> f64 {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else {
+        return 0.0;
+    };
+    let read = |folder: &std::path::Path, file: &str| {
+        std::fs::read_to_string(folder.join(file)).unwrap_or_default()
+    };
+    let own = threads.filter_map(|thread| Some(thread.ok()?.path()));
+    let own = own.filter(|folder| read(folder, "comm").trim_end() == name);
+    own.map(|folder| spent(&read(&folder, "schedstat"))).sum()
+}
+
+/// The first number of `schedstat`: nanoseconds on a processor (proc(5)), here in seconds.
+fn spent(schedstat: &str) -> f64 {
+    let spent = schedstat.split(' ').next();
+    let spent = spent.and_then(|spent| spent.parse().ok());
+    spent.unwrap_or(0.0_f64) / 1e9
+}
+
+/// The seconds of processor time that this thread has had so far.
 #[allow(dead_code, reason = "not every bench counts processor time")]
 pub(crate) fn thread_seconds() -> f64 {
     // The kernel counts at its ticks, and when a thread gives way.
     std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let spent = text.split(' ').next().and_then(|spent| spent.parse().ok());
-    spent.unwrap_or(0.0_f64) / 1e9
+    spent(&text)
 }

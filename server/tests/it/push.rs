@@ -9,19 +9,24 @@ use verifier::id::{Sha256Hash, hex};
 
 use crate::support::process::{A_MOMENT, PATIENCE};
 
-use crate::support::{Database, Exchange, Vendor, card as a_card, folder};
+use crate::support::{Client, Database, Exchange, Proxy, Server, Vendor, card as a_card, folder};
 
 const LISTING: &str = "city-data/dialogues";
 const STATE: &str = ".quan-push.jsonl";
 
 fn push(exchange: &Exchange, vendor: &Vendor, dir: &Path, more: &[&str]) -> Command {
+    let address = exchange.address().to_string();
+    push_as(&address, &vendor.client.token(), dir, more)
+}
+
+fn push_as(address: &str, token: &str, dir: &Path, more: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quan"));
     command
         .args(["dataset", "push", "--listing", LISTING, "--server"])
-        .arg(format!("http://{}", exchange.address()))
+        .arg(format!("http://{address}"))
         .args(more)
         .arg(dir)
-        .env("QUAN_API_KEY", vendor.client.token())
+        .env("QUAN_API_KEY", token)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     command
@@ -168,6 +173,43 @@ fn a_killed_push_goes_on_at_the_byte_that_the_exchange_has() {
     fs::write(dir.join("a.bin"), bytes(1_000, 9)).unwrap();
     let said = ran(push(&exchange, &vendor, dir, &[]), 0);
     assert!(said.contains("1 were; 1000 bytes were sent"), "{said}");
+}
+
+/// SIGKILL to the exchange in the middle of a file: the push waits for it, asks how far it is and goes on.
+#[test]
+fn a_push_outlives_an_exchange_that_is_killed() {
+    let (database, data, dir) = (Database::sqlite(), folder(), folder());
+    let data = data.path().join("data");
+    let server = Server::start(&data, &database);
+    let vendor = Client::operator_at(&server.address, &data)
+        .member(&["vendor"])
+        .client;
+    vendor.done("/v1/handles", &json!({ "handle": "city-data" }));
+    let draft = json!({ "name": "dialogues", "card": {} });
+    vendor.done("/v1/listings", &draft);
+    let big = bytes(64 << 20, 11);
+    fs::write(dir.path().join("b.bin"), &big).unwrap();
+    let way = Proxy::to(&server.address);
+    way.open(usize::MAX);
+    let mut pushing = push_as(&way.address, &vendor.token(), dir.path(), &[])
+        .spawn()
+        .unwrap();
+    let spools = data.join("uploads");
+    until(&mut pushing, || {
+        lengths(&spools).iter().any(|length| *length > 20 << 20)
+    });
+    server.kill();
+    let server = Server::start(&data, &database);
+    way.lead_to(&server.address);
+    let Output { status, stdout, .. } = pushing.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&stdout);
+    assert_eq!(status.code(), Some(0), "{said}");
+    assert!(said.contains("1 of 1 files"), "{said}");
+    assert!(said.contains("the card still lacks: title, "), "{said}");
+    let vendor = Client::keyed_at(&server.address, &vendor.token());
+    let shown = vendor.get(&format!("/v1/listings/{LISTING}")).body;
+    assert_eq!(shown["files"][0]["sha256"], sum(&big).as_str());
+    server.stop();
 }
 
 #[test]

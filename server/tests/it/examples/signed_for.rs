@@ -6,13 +6,14 @@ use server::keys;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 use verifier::id::DocumentDigest;
 use verifier::receipt::KeyUse;
 use verifier::signature::Signer;
 use verifier::time::UtcOffset;
 
 use super::stage::Stage;
-use crate::support::process::A_MOMENT;
+use crate::support::process::{A_MOMENT, PATIENCE};
 use crate::support::{Database, Listed, Vendor, folder, register_key, text};
 
 const SEED: [u8; 32] = [11; 32];
@@ -71,14 +72,24 @@ impl Bought {
         text(&self.stage.buyer.client.get(&path).body["items"][0]["state"])
     }
 
+    /// All of it went out, and is signed.
+    fn waits_for_its_buyer(&self) {
+        let begun = Instant::now();
+        while self.state() != "delivered" {
+            assert!(begun.elapsed() < PATIENCE, "{}", self.state());
+            std::thread::sleep(A_MOMENT);
+        }
+    }
+
     #[track_caller]
-    fn accept(&self, dir: &Path, key: &Path, code: i32) -> String {
+    fn accept(&self, (dir, key): (&Path, &Path), more: &[&str], code: i32) -> String {
         self.stage.on(&Clock::real().now().unwrap().to_string());
         let ran = Command::new(env!("CARGO_BIN_EXE_quan"))
             .args(["dataset", "accept", &self.order])
             .arg(dir)
             .arg("--key")
             .arg(key)
+            .args(more)
             .arg("--server")
             .arg(format!("http://{}", self.stage.exchange.address()))
             .env("QUAN_API_KEY", self.stage.buyer.client.token())
@@ -107,23 +118,19 @@ fn a_buyer_signs_for_what_came_whole_and_for_nothing_else() {
     let (dir, key) = (folder.path().join("data"), folder.path().join("buyer.key"));
     keys::write_secret(&key, &SEED).unwrap();
     bought.download("test.jsonl", &dir);
-    let early = bought.accept(&dir, &key, 1);
+    let early = bought.accept((&dir, &key), &[], 1);
     let missing = format!("{} bytes of it have not gone out yet", second.len());
     assert!(early.contains(&missing), "{early}");
     bought.download("train/a.jsonl", &dir);
-    let begun = std::time::Instant::now();
-    while bought.state() != "delivered" {
-        assert!(begun.elapsed().as_secs() < 60, "{}", bought.state());
-        std::thread::sleep(A_MOMENT);
-    }
+    bought.waits_for_its_buyer();
     fs::write(dir.join("test.jsonl"), first.replace("row 7\"", "row 8\"")).unwrap();
-    let other = bought.accept(&dir, &key, 1);
+    let other = bought.accept((&dir, &key), &[], 1);
     assert!(other.contains("differs: test.jsonl ("), "{other}");
     assert!(other.contains("nothing is signed"), "{other}");
     assert_eq!(bought.state(), "delivered");
     fs::write(dir.join("test.jsonl"), &first).unwrap();
     fs::write(dir.join("README.md"), "the hub's, not the manifest's").unwrap();
-    let done = bought.accept(&dir, &key, 0);
+    let done = bought.accept((&dir, &key), &[], 0);
     let bytes = first.len() + second.len();
     assert!(
         done.contains(&format!(
@@ -132,9 +139,26 @@ fn a_buyer_signs_for_what_came_whole_and_for_nothing_else() {
         "{done}"
     );
     assert_eq!(bought.state(), "accepted");
-    let again = bought.accept(&dir, &key, 1);
+    let again = bought.accept((&dir, &key), &[], 1);
     assert!(
         again.contains("spoken on this delivery already: accepted"),
         "{again}"
     );
+}
+
+#[test]
+fn what_came_whole_and_is_not_what_was_ordered_is_a_defect() {
+    let (database, folder) = (Database::sqlite(), folder());
+    let row = "{\"text\":\"the same line\"}\n".repeat(50);
+    let bought = Bought::open(&database, &[("a.jsonl", row.as_bytes())]);
+    let (dir, key) = (folder.path().join("data"), folder.path().join("buyer.key"));
+    keys::write_secret(&key, &SEED).unwrap();
+    bought.download("a.jsonl", &dir);
+    bought.waits_for_its_buyer();
+    let said = bought.accept((&dir, &key), &["--defect"], 0);
+    assert!(said.contains("reported as defective"), "{said}");
+    assert_eq!(bought.state(), "defect");
+    let order = format!("/v1/orders/{}", bought.order);
+    let order = bought.stage.buyer.client.get(&order).body;
+    assert_eq!(order["claims"][0]["granted_fen"], 0, "{order}");
 }

@@ -210,6 +210,11 @@ impl Client {
         Self::new(agent(), address, Some(token.trim().to_owned()))
     }
 
+    /// Whoever holds this key, at another server's address.
+    pub(crate) fn keyed_at(address: &str, token: &str) -> Self {
+        Self::new(agent(), address, Some(token.to_owned()))
+    }
+
     /// As the operator: admits a party with these roles, registers an actor in all of them and makes a key for the first.
     pub(crate) fn member(&self, roles: &[&str]) -> Member {
         let name = "A".repeat(43);

@@ -336,10 +336,11 @@ mod tests {
 
     #[test]
     fn a_sheet_that_says_something_else_is_refused() {
+        type Spoil = fn(&mut Sheet);
         let mut judged = sheet();
         judged.judge(&marks(&judged, 3)).unwrap();
         judged.recompute().unwrap();
-        let spoilt: [(&str, fn(&mut Sheet)); 9] = [
+        let spoilt: [(&str, Spoil); 9] = [
             ("seed", |sheet| {
                 sheet.manifest = DocumentDigest::of(b"other")
             }),

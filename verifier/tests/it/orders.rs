@@ -70,10 +70,13 @@ fn rules(sign: &str) -> String {
 
 fn placed(payload: &Value) -> verifier::book::command::PlaceOrder {
     let text = serde_json::to_vec(payload).unwrap();
-    match Command::parse(Kind::PlaceOrder, &text).unwrap() {
-        Command::PlaceOrder(asked) => asked,
-        other => panic!("{other:?}"),
-    }
+    let command = Command::parse(Kind::PlaceOrder, &text).unwrap();
+    let placed = if let Command::PlaceOrder(asked) = command {
+        Some(asked)
+    } else {
+        None
+    };
+    placed.unwrap()
 }
 
 fn digest(payload: &Value) -> DocumentDigest {

@@ -124,6 +124,25 @@ fn page(told: &Told) -> String {
     if let Some(card) = told.card {
         let _ = writeln!(page, "  card        {card}");
     }
+    history(&mut page, told);
+    told.orders.iter().for_each(|order| sale(&mut page, order));
+    told.uses.iter().for_each(|one| used(&mut page, one));
+    let _ = writeln!(
+        page,
+        "\nsum of {} orders and {} uses: {}, earned {} CNY, taken back {} CNY, granted {} CNY ({} fen)",
+        told.orders.len(),
+        told.uses.len(),
+        gpu_hours(told.gpu_seconds),
+        cny(told.earned_fen),
+        cny(told.taken_back_fen),
+        cny(told.granted_fen),
+        told.granted_fen
+    );
+    page
+}
+
+/// What was asked for it, said of it, and how it ended.
+fn history(page: &mut String, told: &Told) {
     for price in &told.prices {
         let _ = writeln!(
             page,
@@ -149,20 +168,6 @@ fn page(told: &Told) -> String {
             .map_or_else(String::new, |notice| format!("  notice {notice}"));
         let _ = writeln!(page, "  recalled    {at}{notice}");
     }
-    told.orders.iter().for_each(|order| sale(&mut page, order));
-    told.uses.iter().for_each(|one| used(&mut page, one));
-    let _ = writeln!(
-        page,
-        "\nsum of {} orders and {} uses: {}, earned {} CNY, taken back {} CNY, granted {} CNY ({} fen)",
-        told.orders.len(),
-        told.uses.len(),
-        gpu_hours(told.gpu_seconds),
-        cny(told.earned_fen),
-        cny(told.taken_back_fen),
-        cny(told.granted_fen),
-        told.granted_fen
-    );
-    page
 }
 
 fn sale(page: &mut String, sale: &Sale) {

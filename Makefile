@@ -40,7 +40,7 @@ deny:
 	./scripts/deny
 
 # What takes too long for every change: a million fuzzed signatures get one verdict; every parser of outside bytes gets a hundred
-# thousand that are nearly right; servers are killed a thousand times.
+# thousand that are nearly right; servers are killed a thousand times; 5 GiB are uploaded (and need 11 GiB of disk).
 torture:
 	./scripts/need postgres
 	cargo build --workspace --bins
@@ -48,6 +48,7 @@ torture:
 	QUAN_FUZZED=1000000 cargo test --release -p quan-verifier --lib signature -- --nocapture
 	QUAN_FUZZED=100000 cargo test --release -p quan-verifier --test it fuzz::
 	QUAN_FUZZED=20000 cargo test -p quan-server --test it fuzz::
+	QUAN_UPLOAD_MIB=5120 cargo test --release -p quan-server --test it uploads::a_large -- --nocapture
 
 # The book is large and looked up at random: huge pages spare the processor half of its walks through page tables.
 run demo bench: export GLIBC_TUNABLES = glibc.malloc.hugetlb=1

@@ -84,7 +84,7 @@ fn run(program: &str, files: &[&Path]) {
 /// Lines that no format knows, and that no packing makes shorter.
 fn noise(number: u64) -> String {
     let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    let mut line = String::from("\u{1}");
+    let mut line = String::from("\0");
     for _ in 0..64 {
         state ^= state << 13;
         state ^= state >> 7;
@@ -96,11 +96,12 @@ fn noise(number: u64) -> String {
 
 pub(crate) fn plain() {
     let content = Content::of(noise);
-    let quan = Quan::start(None, &[]);
-    let vendor = Vendor::admitted(&quan);
     let copy = content.folder.path().join("copy");
     let round = |round| {
-        content.begin(&format!("\u{1}{round}"));
+        // One a round: what is stored goes with it.
+        let quan = Quan::start(None, &[]);
+        let vendor = Vendor::admitted(&quan);
+        content.begin(&format!("\0{round}"));
         let cp = seconds(|| run("cp", &[&content.path, &copy]));
         let sync = seconds(|| run("sync", &[&copy]));
         fs::remove_file(&copy).unwrap();
@@ -140,10 +141,10 @@ fn dialogue(number: u64) -> String {
 
 pub(crate) fn checks() {
     let content = Content::of(dialogue);
-    let quan = Quan::start(None, &[]);
-    let vendor = Vendor::admitted(&quan);
     let round = |round| {
-        let mut one = |first: &str| {
+        let quan = Quan::start(None, &[]);
+        let vendor = Vendor::admitted(&quan);
+        let one = |first: &str| {
             content.begin(first);
             let before = processor_seconds(&quan.id().to_string());
             let (landed, stored) = vendor.upload(&content.path);

@@ -580,3 +580,71 @@ fn a_killed_server_goes_on_at_the_byte_on_disk(database: &Database) {
     until("the store", || tus.state(&at)["stored"] == true);
     server.stop();
 }
+
+const MIB: usize = 1 << 20;
+
+/// Uploads so many MiB that `block` makes one after the other, and waits until they are checked and stored.
+fn land(tus: &Tus, (path, mib): (&str, usize), block: impl Fn(usize) -> Vec<u8>) {
+    let at = tus.create(mib * MIB, &format!("filename {}", STANDARD.encode(path)));
+    let headers = [
+        ("tus-resumable", "1.0.0"),
+        ("content-type", "application/offset+octet-stream"),
+        ("upload-offset", "0"),
+    ];
+    let mut stream = tus.begin(&format!("PATCH {at}"), &headers, mib * MIB);
+    for number in 0..mib {
+        let block = block(number);
+        assert_eq!(block.len(), MIB);
+        stream.write_all(&block).unwrap();
+    }
+    assert_eq!(told(&mut stream).status, 204);
+    let begun = Instant::now();
+    while tus.state(&at)["stored"] != true {
+        assert!(begun.elapsed().as_secs() < 600, "{path} is not stored");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert_eq!(tus.state(&at)["report"]["broken"], Value::Null);
+}
+
+/// Bytes without a pattern, and rows with text, in one request each: the program's memory at its highest. QUAN_UPLOAD_MIB is how many
+/// of the first, a sixteenth of it of the second; `make torture` sends 5 GiB.
+#[test]
+fn a_large_upload_costs_less_than_150_megabytes() {
+    let mib = std::env::var("QUAN_UPLOAD_MIB").map_or(256, |mib| mib.parse().unwrap());
+    let folder = folder();
+    let data = folder.path().join("data");
+    let database = Database::sqlite();
+    let server = Server::start(&data, &database);
+    let vendor = Client::operator_at(&server.address, &data).member(&["vendor"]);
+    let tus = Tus {
+        address: server.address.clone(),
+        token: vendor.client.token(),
+    };
+    land(&tus, ("bytes.bin", mib), |number| {
+        let word = |at: usize| (number * MIB + at) as u64;
+        let words = (0..MIB / 8).map(|at| word(at).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        words.flat_map(u64::to_le_bytes).collect()
+    });
+    land(&tus, ("rows.jsonl", mib / 16), |number| {
+        let row = |at: usize| {
+            format!(
+                "{{\"id\":{},\"text\":\"{}\"}}\n",
+                number * MIB + at,
+                "每天早上量血压 ".repeat(20)
+            )
+        };
+        let mut block: String = (0..2_000).map(row).collect();
+        block.truncate(block.len() - 1);
+        block += &" ".repeat(MIB - 1 - block.len());
+        (block + "\n").into_bytes()
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
+    let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+    println!("{} MiB at most", kib >> 10);
+    assert!(kib < 150_000_000 / 1024, "{kib} KiB");
+    server.stop();
+}

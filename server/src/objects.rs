@@ -396,7 +396,8 @@ fn put_parts(
     let fault = |error| Fault::Store(name.to_owned(), error);
     let mut is_first = true;
     loop {
-        let mut part = Vec::new();
+        // Grown by doubling it would take twice its room.
+        let mut part = Vec::with_capacity(usize::try_from(PART_BYTES).unwrap_or_default());
         let read = from.take(PART_BYTES).read_to_end(&mut part);
         let read = read.map_err(|error| Fault::Read(name.to_owned(), error))?;
         // An empty object is one empty part.

@@ -243,21 +243,23 @@ impl Reading<'_> {
         if deep == 0 {
             self.tape.is_sorted = is_sorted;
         }
-        if !is_sorted {
-            members.sort_by(|one, next| name(one).cmp(name(next)));
-            if !members.is_sorted_by(|one, next| name(one) < name(next)) {
-                return None;
-            }
-            let sorted = &mut self.tape.sorted;
-            sorted.clear();
-            for member in &*members {
-                sorted.push(if sorted.is_empty() { b'{' } else { b',' });
-                sorted.extend(self.tape.spelled.get(member.spelled.clone())?);
-            }
-            sorted.push(b'}');
-            if deep > 0 {
-                self.tape.spelled.get_mut(begins..)?.copy_from_slice(sorted);
-            }
+        if is_sorted {
+            self.tape.members.truncate(first);
+            return Some(());
+        }
+        members.sort_by(|one, next| name(one).cmp(name(next)));
+        if !members.is_sorted_by(|one, next| name(one) < name(next)) {
+            return None;
+        }
+        let sorted = &mut self.tape.sorted;
+        sorted.clear();
+        for member in &*members {
+            sorted.push(if sorted.is_empty() { b'{' } else { b',' });
+            sorted.extend(self.tape.spelled.get(member.spelled.clone())?);
+        }
+        sorted.push(b'}');
+        if deep > 0 {
+            self.tape.spelled.get_mut(begins..)?.copy_from_slice(sorted);
         }
         self.tape.members.truncate(first);
         Some(())

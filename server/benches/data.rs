@@ -1,6 +1,6 @@
 //! What bytes of datasets cost, one file a bench in `data/`. `cargo bench --bench data -- NAME…` runs those alone.
 //!
-//! The real program on SQLite, asked over loopback; client and server share the cores.
+//! The real program, on SQLite where a name does not say otherwise, asked over loopback; client and server share the cores.
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
@@ -14,6 +14,9 @@
 mod client;
 #[path = "data/download.rs"]
 mod download;
+#[path = "../tests/it/support/cluster.rs"]
+#[expect(dead_code, reason = "the tests use more of it")]
+mod cluster;
 #[path = "../../verifier/benches/support/market.rs"]
 #[expect(dead_code, reason = "the other benches use more of it")]
 mod market;
@@ -22,6 +25,8 @@ mod market;
 mod quan;
 #[path = "../../verifier/benches/support/report.rs"]
 mod report;
+#[path = "data/search.rs"]
+mod search;
 #[path = "data/upload.rs"]
 mod upload;
 #[path = "data/vendor.rs"]
@@ -33,6 +38,8 @@ const BENCHES: &[(&str, fn())] = &[
     ("checks", upload::checks),
     ("download_plain", download::plain),
     ("download_sealed", download::sealed),
+    ("search_sqlite", search::sqlite),
+    ("search_postgres", search::postgres),
 ];
 
 fn main() {

@@ -72,10 +72,12 @@ pub struct Hit {
     pub bytes: i64,
     /// What it costs now.
     pub price_fen: i64,
-    /// What is shown.
+    /// What is shown; nothing before [`show`].
     pub shown: Value,
-    /// Which bytes of which shown texts match.
+    /// Which bytes of which shown texts match; none before [`show`].
     pub marks: BTreeMap<&'static str, Vec<Range<usize>>>,
+    #[serde(skip)]
+    kept: String,
 }
 
 /// How many of what was found have what.
@@ -151,7 +153,7 @@ pub fn candidates(db: &mut Db, query: &Query) -> Result<Vec<Row>, StoreFault> {
     search::matches(db, &sought)
 }
 
-/// Orders and counts candidates. `price` says what a version costs now, or nothing where it is not for sale; of each listing
+/// Orders and counts candidates; [`show`] reads what a page shows of one. `price` says what a version costs now, or nothing where it is not for sale; of each listing
 /// the newest version that is for sale counts.
 #[must_use]
 pub fn ranked(query: &Query, rows: Vec<Row>, price: impl Fn(&Row) -> Option<i64>) -> Found {
@@ -166,15 +168,15 @@ pub fn ranked(query: &Query, rows: Vec<Row>, price: impl Fn(&Row) -> Option<i64>
             continue;
         }
         facets.count(&row);
-        let shown: Value = serde_json::from_str(&row.shown).unwrap_or_default();
         hits.push(Hit {
             seq: row.n,
-            manifest: row.manifest.clone(),
             score: score(&asked, &row.tokens),
+            manifest: row.manifest,
             bytes: row.bytes,
             price_fen,
-            marks: marks(&asked, &shown),
-            shown,
+            shown: Value::Null,
+            marks: BTreeMap::new(),
+            kept: row.shown,
         });
     }
     hits.sort_by_key(|hit| (std::cmp::Reverse(hit.score), std::cmp::Reverse(hit.seq)));
@@ -183,6 +185,12 @@ pub fn ranked(query: &Query, rows: Vec<Row>, price: impl Fn(&Row) -> Option<i64>
         facets,
         newest_only,
     }
+}
+
+/// Reads what is shown of a hit, and marks in it what matches: a page has twenty of a thousand.
+pub fn show(query: &Query, hit: &mut Hit) {
+    hit.shown = serde_json::from_str(&hit.kept).unwrap_or_default();
+    hit.marks = marks(&asked(query), &hit.shown);
 }
 
 impl Facets {

@@ -144,7 +144,8 @@ fn page(
     let next = asked.offset.saturating_add(hits.len());
     let items: Vec<Value> = hits
         .into_iter()
-        .map(|(hit, quote)| {
+        .map(|(mut hit, quote)| {
+            find::show(&asked.query, &mut hit);
             let mut item = json!(hit);
             if let Some(quote) = quote {
                 item["quote"] = quote;

@@ -11,6 +11,7 @@ mod client;
 mod compute;
 mod data;
 mod funds;
+mod listing;
 mod metering;
 mod payout;
 mod programmes;
@@ -42,6 +43,7 @@ use answers::Answers;
 use cast::Cast;
 use client::{Address, Client, Refusal};
 use compute::Placed;
+use data::Bought;
 use metering::Metered;
 use payout::Paid;
 use supply::Supply;
@@ -172,8 +174,9 @@ fn play(stage: &Stage) -> Result<Story, Fault> {
 
     // The corpus is bought before the pretraining that uses it.
     stage.wait_until("2026-09-29T01:00:00Z")?;
-    let (order, bought) = data::buy(stage, &cast, &supply)?;
+    let (order, bought, gated) = data::buy(stage, &cast, &supply)?;
     placed.push(order);
+    refusals.push(gated);
 
     // After each month the providers meter what their schedulers export.
     stage.wait_until("2026-10-01T02:00:00Z")?;
@@ -183,7 +186,7 @@ fn play(stage: &Stage) -> Result<Story, Fault> {
     stage.wait_until("2026-10-08T02:00:00Z")?;
     let invoiced = payout::invoice(&cast, &placed, ("September", 0))?;
     stage.wait_until("2026-11-02T02:00:00Z")?;
-    let read = Some(("acct-a", bought));
+    let read = Some(("acct-a", bought.manifest));
     metered.extend(metering::month(
         stage,
         both,
@@ -203,6 +206,7 @@ fn play(stage: &Stage) -> Result<Story, Fault> {
     Ok(Story {
         cast,
         placed,
+        bought,
         metered,
         paid,
         refusals,
@@ -270,6 +274,7 @@ struct Stage {
 struct Story {
     cast: Cast,
     placed: Vec<Placed>,
+    bought: Bought,
     metered: Vec<Metered>,
     paid: Vec<Paid>,
     refusals: Vec<Refusal>,

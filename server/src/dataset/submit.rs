@@ -187,7 +187,7 @@ fn draft(db: &mut Db, listing: &Listing) -> Result<Draft, Fault> {
     not_anothers(db, listing, &manifest)?;
     let before = match rows::of(db, &listing.id)?.into_iter().next() {
         None => None,
-        Some(version) => Some((version.version, kept_manifest(db, version.manifest)?)),
+        Some(version) => Some((version.version, kept(db, version.manifest)?)),
     };
     let mut sources = Vec::new();
     for source in &card.sources {
@@ -272,12 +272,12 @@ fn not_anothers(db: &mut Db, listing: &Listing, manifest: &Manifest) -> Result<(
         .into())
 }
 
-fn kept_manifest(db: &mut Db, manifest: DocumentDigest) -> Result<Manifest, Fault> {
+fn kept(db: &mut Db, manifest: DocumentDigest) -> Result<Manifest, StoreFault> {
     let kept = listing::document(db, manifest)?.and_then(|kept| String::from_utf8(kept.body).ok());
-    let kept = kept.ok_or_else(|| {
+    let kept = kept.and_then(|kept| Manifest::parse(&kept).ok());
+    kept.ok_or_else(|| {
         StoreFault::Inconsistent(format!("own_documents has no manifest {manifest}"))
-    })?;
-    Ok(Manifest::parse(&kept)?)
+    })
 }
 
 fn licence_text(db: &mut Db, digest: Option<DocumentDigest>) -> Result<String, Fault> {
@@ -371,22 +371,21 @@ pub async fn settle(parts: &Parts, manifest: DocumentDigest, listing: &str) -> R
             let Some(version) = rows::lock(db, manifest)?.filter(|of| of.listing == listing) else {
                 return Ok(());
             };
-            settle_rows(db, version, in_trail)
+            let files = kept(db, manifest)?;
+            settle_rows(db, version, &files, in_trail)
         })
     });
     settled.await
 }
 
-fn settle_rows(db: &mut Db, version: Version, in_trail: InTrail) -> Result<(), StoreFault> {
-    let parent = version.manifest.to_string();
-    let kept =
-        listing::document(db, version.manifest)?.and_then(|kept| String::from_utf8(kept.body).ok());
-    let manifest = kept.and_then(|kept| Manifest::parse(&kept).ok());
-    let manifest = manifest.ok_or_else(|| {
-        StoreFault::Inconsistent(format!("own_documents has no manifest {parent}"))
-    })?;
-    for line in manifest.files() {
-        file::put(db, &parent, line)?;
+fn settle_rows(
+    db: &mut Db,
+    version: Version,
+    files: &Manifest,
+    in_trail: InTrail,
+) -> Result<(), StoreFault> {
+    for line in files.files() {
+        file::put(db, &version.manifest.to_string(), line)?;
     }
     let version = Version {
         state: State::Submitted,

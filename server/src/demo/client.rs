@@ -4,6 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -163,6 +165,72 @@ impl Client {
         Err(Fault::Answer(path.to_owned(), status, answer.to_string()))
     }
 
+    /// Uploads a file in one request (tus creation-with-upload); returns where it stands.
+    pub(super) fn upload(&self, name: &str, bytes: &[u8]) -> Result<String, Fault> {
+        let path = "/v1/uploads";
+        let request = self.shared.agent.post(self.address(path));
+        let sent = request
+            .header("authorization", self.bearer())
+            .header("tus-resumable", "1.0.0")
+            .header("upload-length", bytes.len().to_string())
+            .header(
+                "upload-metadata",
+                format!("filename {}", BASE64.encode(name)),
+            )
+            .header("content-type", "application/offset+octet-stream")
+            .send(bytes);
+        let mut response = sent.map_err(unreachable(path))?;
+        let location = response.headers().get("location");
+        if let Some(location) = location.and_then(|location| location.to_str().ok()) {
+            return Ok(location.to_owned());
+        }
+        let (status, said) = (
+            response.status().as_u16(),
+            response.body_mut().read_to_string(),
+        );
+        Err(Fault::Answer(
+            path.to_owned(),
+            status,
+            said.unwrap_or_default(),
+        ))
+    }
+
+    /// Downloads a file.
+    pub(super) fn fetch(&self, path: &str) -> Result<Vec<u8>, Fault> {
+        let (status, bytes) = self.download(path)?;
+        if status == 200 {
+            return Ok(bytes);
+        }
+        let said = String::from_utf8_lossy(&bytes).into_owned();
+        Err(Fault::Answer(path.to_owned(), status, said))
+    }
+
+    /// Asks for a file that must be refused with this code.
+    pub(super) fn fetch_in_vain(
+        &self,
+        path: &str,
+        tried: &str,
+        code: &str,
+    ) -> Result<Refusal, Fault> {
+        let (status, bytes) = self.download(path)?;
+        let problem: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+        let answer = Answer::Refused {
+            code: problem["code"].as_str().unwrap_or_default().to_owned(),
+            status,
+            problem,
+        };
+        refused(path, answer, tried, code).map(|(refusal, _)| refusal)
+    }
+
+    fn download(&self, path: &str) -> Result<(u16, Vec<u8>), Fault> {
+        let request = self.shared.agent.get(self.address(path));
+        let sent = request.header("authorization", self.bearer()).call();
+        let mut response = sent.map_err(unreachable(path))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
+        Ok((status, body.read_to_vec().map_err(unreachable(path))?))
+    }
+
     fn post(&self, path: &str, media: &str, body: &str) -> Result<Answer, Fault> {
         let (status, answer) = self.send(path, media, body)?;
         let text = |name: &str| answer[name].as_str().map(str::to_owned);
@@ -234,15 +302,18 @@ fn json(
     path: &str,
     sent: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
 ) -> Result<(u16, Value), Fault> {
-    let unreachable = |why| Fault::Unreachable(path.to_owned(), Box::new(why));
-    let mut response = sent.map_err(unreachable)?;
+    let mut response = sent.map_err(unreachable(path))?;
     let status = response.status().as_u16();
     let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX);
-    let text = body.read_to_string().map_err(unreachable)?;
+    let text = body.read_to_string().map_err(unreachable(path))?;
     let answer = serde_json::from_str(&text);
     answer
         .map(|answer| (status, answer))
         .map_err(|_| Fault::Answer(path.to_owned(), status, text))
+}
+
+fn unreachable(path: &str) -> impl Fn(ureq::Error) -> Fault + '_ {
+    |why| Fault::Unreachable(path.to_owned(), Box::new(why))
 }
 
 fn granted(path: &str, answer: Answer) -> Result<Reply, Fault> {

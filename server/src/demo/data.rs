@@ -1,47 +1,82 @@
-//! A training dataset: bought with a data voucher, delivered, accepted with proof of possession; its holdback waits for use.
+//! A training dataset: found, bought with a data voucher, downloaded by the Hugging Face hub's protocol, delivered by the exchange's own
+//! receipt, accepted with proof of possession; its holdback waits for use.
 
-use serde_json::json;
-use verifier::dataset::{Possession, Served};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use verifier::dataset::{FileLine, Manifest, Possession};
 use verifier::id::{CaseId, DocumentDigest, OrderId, Sha256Hash};
-use verifier::receipt::{self, DataAcceptance, DataDelivery, Jti, KeyUse, Nonce, Verdict};
+use verifier::receipt::{self, DataAcceptance, Jti, KeyUse, Nonce, Verdict};
 
 use super::cast::Cast;
+use super::client::{Client, Refusal};
 use super::compute::{self, Placed};
+use super::listing::{self, NAME, VENDOR};
 use super::supply::{Dataset, Supply};
-use super::{Fault, Stage, document};
+use super::{Fault, PUBLICATION_MAX, Stage, document};
 
 const BUYER: &str = "shanghai-models";
-const VENDOR: &str = "corpus-house";
 
-/// Buys the corpus: the bureau approves the contract's amount, the vendor delivers, the buyer accepts. Returns the
-/// order and what was bought.
+/// What was bought, and how it came.
+pub(super) struct Bought {
+    /// Its manifest.
+    pub(super) manifest: DocumentDigest,
+    /// What search showed of it.
+    pub(super) hit: Value,
+    /// What a quote said of its price before it was ordered.
+    pub(super) quote: Value,
+    /// How many files came, and how many bytes.
+    pub(super) files: usize,
+    pub(super) bytes: usize,
+    /// The entry with the exchange's receipt of the delivery.
+    pub(super) delivery: u64,
+}
+
+/// Buys the corpus: the bureau has passed it and approves the contract's amount, the buyer downloads and accepts.
 pub(super) fn buy(
     stage: &Stage,
     cast: &Cast,
     supply: &Supply,
-) -> Result<(Placed, DocumentDigest), Fault> {
-    let dataset = supply.dataset(VENDOR)?;
-    assess(cast, dataset)?;
-    let contract = json!({
-        "digest": document("contract: shanghai-models licenses of corpus-house"), "fen": dataset.price_fen,
-        "signed_on": "2026-09-25", "from": "2026-09-25", "to": "2027-09-24",
-    });
+) -> Result<(Placed, Bought, Refusal), Fault> {
+    let (dataset, buyer) = (supply.dataset(VENDOR)?, cast.client(BUYER)?);
+    listing::assess(cast, dataset)?;
+    let gated = buyer.fetch_in_vain(
+        &format!("/datasets/{VENDOR}/{NAME}/resolve/main/dialogue.jsonl"),
+        "load a dataset before it is bought",
+        "delivery.entitlement",
+    )?;
+    let contract = contract(dataset);
     let application = json!({
         "programme": "shanghai-corpus-2025", "contract": contract, "purpose": "llm",
     });
     let approved = Some(dataset.price_fen);
     let granted = compute::apply(cast, BUYER, "shanghai", (application, approved))?;
+    let hit = listing::find(buyer, dataset)?;
     let now = stage.clock.now()?;
-    let asked = json!({
+    let mut asked = json!({
         "seller": cast.id(VENDOR)?, "contract": contract, "purpose": "llm",
         "segments": [{ "dataset": dataset.manifest, "from": now, "to": now.after(30 * 86_400) }],
-        "claims": [{ "voucher": granted.voucher, "hold_fen": granted.face_fen }],
     });
-    let placed = cast.client(BUYER)?.ask("/v1/orders", &asked)?;
-    let order: OrderId = placed.found("order")?;
-    let possession = deliver(stage, cast, dataset, order)?;
+    let quote = buyer.make("/v1/quotes", &asked)?["quote"].clone();
+    asked["claims"] = json!([{ "voucher": granted.voucher, "hold_fen": granted.face_fen }]);
+    let order: OrderId = buyer.ask("/v1/orders", &asked)?.found("order")?;
+    let folder = stage.folder_of(BUYER).join(NAME);
+    let (content, files) = download(buyer, dataset, &folder)?;
+    let (nonce, delivery) = delivered(buyer, order)?;
+    let possession = possession(nonce, &content)?;
     accept(stage, cast, (dataset, possession), order)?;
     redeem(cast, order, dataset.price_fen)?;
+    let bought = Bought {
+        manifest: dataset.manifest,
+        hit,
+        quote,
+        files,
+        bytes: content.len(),
+        delivery,
+    };
     let placed = Placed {
         what: "corpus",
         buyer: BUYER,
@@ -49,53 +84,61 @@ pub(super) fn buy(
         order,
         quote: None,
     };
-    Ok((placed, dataset.manifest))
+    Ok((placed, bought, gated))
 }
 
-fn assess(cast: &Cast, dataset: &Dataset) -> Result<(), Fault> {
-    let asked = json!({
-        "manifest": dataset.manifest, "passed": true, "report": document("assessment of a corpus"),
-    });
-    cast.client("shanghai")?
-        .ask("/v1/datasets/assess", &asked)?;
-    Ok(())
+fn contract(dataset: &Dataset) -> Value {
+    json!({
+        "digest": document("contract: shanghai-models licenses of corpus-house"), "fen": dataset.price_fen,
+        "signed_on": "2026-09-25", "from": "2026-09-25", "to": "2027-09-24",
+    })
 }
 
-/// The vendor says what it served, and commits to what only a holder of the bytes can say.
-fn deliver(
-    stage: &Stage,
-    cast: &Cast,
-    dataset: &Dataset,
-    order: OrderId,
-) -> Result<Sha256Hash, Fault> {
-    let (now, nonce) = (stage.clock.now()?, Nonce::new(*stage.clock.salt()?.bytes()));
-    let bytes = dataset.files.bytes();
-    let possession = possession(nonce, &dataset.content)?;
-    let mut served = Served::new(&dataset.files);
-    for file in dataset.files.files() {
-        served.add(&file.path, 0, file.bytes.saturating_sub(1));
+/// Downloads every file of the newest version as the hub's clients do, but for the card that the exchange writes beside them, and
+/// compares all of them with the manifest that was bought. Returns the contents end to end in its order, and how many files came.
+fn download(buyer: &Client, dataset: &Dataset, folder: &Path) -> Result<(Vec<u8>, usize), Fault> {
+    fs::create_dir_all(folder).map_err(|why| Fault::File(folder.to_owned(), why))?;
+    let tree = format!("/api/datasets/{VENDOR}/{NAME}/tree/main?recursive=true");
+    let tree = buyer.read(&tree)?;
+    let paths = tree.as_array().into_iter().flatten();
+    let paths = paths.filter_map(|item| item["path"].as_str());
+    let (mut lines, mut contents) = (Vec::new(), BTreeMap::new());
+    for path in paths.filter(|path| *path != "README.md") {
+        let bytes = buyer.fetch(&format!("/datasets/{VENDOR}/{NAME}/resolve/main/{path}"))?;
+        let file = folder.join(path);
+        fs::write(&file, &bytes).map_err(|why| Fault::File(file, why))?;
+        lines.push(FileLine {
+            sha256: *Sha256Hash::of(&bytes).bytes(),
+            bytes: bytes.len() as u64,
+            path: path.to_owned(),
+        });
+        contents.insert(path, bytes);
     }
-    let claims = DataDelivery {
-        iss: cast.id(VENDOR)?,
-        aud: stage.origin.clone(),
-        sub: order,
-        seq: 0,
-        prev: None,
-        jti: Jti { order, seq: 0 },
-        iat: now,
-        dataset: dataset.id,
-        version: dataset.version.to_owned(),
-        digest: dataset.manifest,
-        bytes,
-        delivered_at: now,
-        ranges: served.digest(),
-        nonce,
-        possession_hash: Sha256Hash::of(possession.bytes()),
-    };
-    let signer = cast.signer(VENDOR, KeyUse::Receipt)?;
-    cast.client(VENDOR)?
-        .sign_in("/v1/receipts", &receipt::sign(&claims, signer))?;
-    Ok(possession)
+    let manifest = Manifest::new(lines);
+    let manifest = manifest.map_err(|refusal| Fault::Story(refusal.to_string()))?;
+    if manifest.digest() != dataset.manifest {
+        return Err(Fault::Story("other files came than were bought".into()));
+    }
+    let files = manifest.files();
+    let content = files.iter().filter_map(|file| contents.get(&*file.path));
+    Ok((content.flatten().copied().collect(), files.len()))
+}
+
+/// Waits for the exchange's receipt: it signs once the last byte has gone out. Returns its nonce and its entry.
+fn delivered(buyer: &Client, order: OrderId) -> Result<(Nonce, u64), Fault> {
+    let path = format!("/v1/orders/{order}/deliveries");
+    let deadline = Instant::now() + PUBLICATION_MAX;
+    loop {
+        let item = buyer.read(&path)?["items"][0].clone();
+        let entry = item["entry"].as_u64();
+        if let (Some(entry), Ok(nonce)) = (entry, serde_json::from_value(item["nonce"].clone())) {
+            return Ok((nonce, entry));
+        }
+        if Instant::now() > deadline {
+            return Err(Fault::Story(format!("no receipt of the delivery: {item}")));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
 }
 
 /// The buyer accepts what it holds.

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use serde_json::Value;
 use verifier::audit::{Report, Verdict};
 
 use super::answers::{Answers, Bill, Classes, Enacted};
 use super::audit::Promises;
 use super::compute::Placed;
+use super::data::Bought;
 use super::metering::Metered;
 use super::payout::Paid;
 use super::{Story, funds};
@@ -58,6 +60,8 @@ pub(super) fn page(story: &Story, answers: &Answers) -> String {
     for (placed, bill) in story.placed.iter().zip(&answers.bills) {
         order(&mut page, placed, bill);
     }
+    page.push_str("\nData, from upload to use\n");
+    dataset(&mut page, &story.bought);
     page.push_str("\nFunds, CNY\n");
     table(&mut page, &answers.funds);
     page.push_str("\nPaid out\n");
@@ -66,8 +70,8 @@ pub(super) fn page(story: &Story, answers: &Answers) -> String {
     }
     page.push_str("\nRefused, with nothing changed\n");
     for refusal in &story.refusals {
-        let _ = writeln!(page, "  {:<18} {}", refusal.code, refusal.tried);
-        let _ = writeln!(page, "  {:<18} {}", "", refusal.detail);
+        let _ = writeln!(page, "  {:<20} {}", refusal.code, refusal.tried);
+        let _ = writeln!(page, "  {:<20} {}", "", refusal.detail);
     }
     page
 }
@@ -83,6 +87,35 @@ fn programme(page: &mut String, enacted: &Enacted) {
     if !settled.is_empty() {
         let _ = writeln!(page, "  {:<28} {:<12} set by the office: {settled}", "", "");
     }
+}
+
+fn dataset(page: &mut String, bought: &Bought) {
+    let Bought {
+        hit,
+        quote,
+        files,
+        bytes,
+        delivery,
+        ..
+    } = bought;
+    let text = |of: &Value| of.as_str().unwrap_or_default().to_owned();
+    let fen = |of: &Value| yuan(of.as_i64().unwrap_or_default());
+    let shown = &hit["shown"];
+    let (handle, name, version) = (&shown["handle"], &shown["name"], &shown["version"]);
+    let _ = writeln!(
+        page,
+        "  {}/{} {}, {}: found as 对话语料 at {}, quoted at {} after the subsidy",
+        text(handle),
+        text(name),
+        text(version),
+        text(&shown["title"]),
+        fen(&hit["price_fen"]),
+        fen(&quote["net_fen"]),
+    );
+    let _ = writeln!(
+        page,
+        "  {files} files of {bytes} bytes came by the Hugging Face hub's protocol; entry {delivery} is the exchange's receipt, the buyer proved that it holds them"
+    );
 }
 
 fn order(page: &mut String, placed: &Placed, bill: &Bill) {

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use verifier::dataset::{FileLine, Manifest};
-use verifier::id::{DatasetId, DocumentDigest, OfferId, SiteId};
+use verifier::id::{DocumentDigest, OfferId, SiteId};
 use verifier::receipt::{self, CapacityShare, KeyUse};
 use verifier::time::Timestamp;
 
 use super::cast::Cast;
-use super::{Fault, Stage, document, moment};
+use super::{Fault, Stage, document, listing, moment};
 
 /// A site and what stands there.
 struct Place {
@@ -33,27 +33,6 @@ const PLACES: &[Place] = &[
     Place { provider: "west-b", region: "621002", gpu_model: "metax-c500-pcie", gpus: 256, shared: 64, price: 520, pflops: 61, chip_origin: "domestic" },
 ];
 
-/// What a vendor sells: a file's name and bytes.
-type File<'a> = (&'a str, &'a [u8]);
-
-/// The corpus, made by `fixtures/datasets/make.py`, in the order of the paths.
-const CORPUS: [File<'static>; 2] = [
-    (
-        "dialogue.jsonl",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../fixtures/datasets/corpus/dialogue.jsonl"
-        )),
-    ),
-    (
-        "terms.csv",
-        include_bytes!(concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../fixtures/datasets/corpus/terms.csv"
-        )),
-    ),
-];
-
 /// Over which whole hours the capacity is shared.
 const SHARED_FROM: &str = "2026-08-31T16:00:00Z";
 const SHARED_TO: &str = "2027-02-28T16:00:00Z";
@@ -72,16 +51,8 @@ pub(super) struct Site {
 
 /// A dataset version on sale.
 pub(super) struct Dataset {
-    /// Its listing.
-    pub(super) id: DatasetId,
-    /// Its version's name.
-    pub(super) version: &'static str,
     /// Its manifest.
     pub(super) manifest: DocumentDigest,
-    /// Its files' names, lengths and hashes.
-    pub(super) files: Manifest,
-    /// Its bytes: the files in the order of the manifest, end to end.
-    pub(super) content: Vec<u8>,
     /// What a licence costs.
     pub(super) price_fen: i64,
 }
@@ -104,14 +75,14 @@ impl Supply {
         let notes: String = (1..=400)
             .map(|line| format!("de-identified clinical note, line {line}\n"))
             .collect();
-        let notes = [("lines.txt", notes.as_bytes())];
-        let mut datasets = BTreeMap::new();
-        for (vendor, files, price) in [
-            ("corpus-house", &CORPUS[..], 8_000_000),
-            ("clinic-data", &notes[..], 12_500_000),
-        ] {
-            datasets.insert(vendor, publish_dataset(cast, vendor, files, price)?);
-        }
+        let notes = publish_digest(
+            cast,
+            "clinic-data",
+            ("lines.txt", notes.as_bytes()),
+            12_500_000,
+        )?;
+        let corpus = listing::publish(cast)?;
+        let datasets = BTreeMap::from([(listing::VENDOR, corpus), ("clinic-data", notes)]);
         Ok(Self { sites, datasets })
     }
 
@@ -176,31 +147,27 @@ fn share(stage: &Stage, place: &Place, site: SiteId) -> Result<CapacityShare, Fa
     })
 }
 
-fn publish_dataset(
+/// A version of which the exchange has the digest alone: its vendor keeps and delivers the bytes.
+fn publish_digest(
     cast: &Cast,
     vendor: &str,
-    files: &[File<'_>],
+    (path, bytes): (&str, &[u8]),
     price_fen: i64,
 ) -> Result<Dataset, Fault> {
-    let line = |(path, bytes): &File<'_>| FileLine {
+    let file = FileLine {
         sha256: Sha256::digest(bytes).into(),
         bytes: bytes.len() as u64,
-        path: (*path).to_owned(),
+        path: path.to_owned(),
     };
-    let manifest = Manifest::new(files.iter().map(line).collect());
+    let manifest = Manifest::new(vec![file]);
     let manifest = manifest.map_err(|refusal| Fault::Story(refusal.to_string()))?;
-    let version = "1.0";
     let asked: Value = json!({
-        "version": version, "manifest": manifest.digest(), "files": manifest.text(), "bytes": manifest.bytes(),
+        "version": "1.0", "manifest": manifest.digest(), "files": manifest.text(), "bytes": manifest.bytes(),
         "price_fen": price_fen, "licence": document("training and evaluation, no resale"),
     });
-    let published = cast.client(vendor)?.ask("/v1/datasets", &asked)?;
+    cast.client(vendor)?.ask("/v1/datasets", &asked)?;
     Ok(Dataset {
-        id: published.found("dataset")?,
-        version,
         manifest: manifest.digest(),
-        files: manifest,
-        content: files.iter().flat_map(|(_, bytes)| bytes.to_vec()).collect(),
         price_fen,
     })
 }

@@ -26,8 +26,6 @@ pub(super) struct Bought {
     pub(super) manifest: DocumentDigest,
     /// What search showed of it.
     pub(super) hit: Value,
-    /// What a quote said of its price before it was ordered.
-    pub(super) quote: Value,
     /// How many files came, and how many bytes.
     pub(super) files: usize,
     pub(super) bytes: usize,
@@ -56,12 +54,11 @@ pub(super) fn buy(
     let granted = compute::apply(cast, BUYER, "shanghai", (application, approved))?;
     let hit = listing::find(buyer, dataset)?;
     let now = stage.clock.now()?;
-    let mut asked = json!({
+    let asked = json!({
         "seller": cast.id(VENDOR)?, "contract": contract, "purpose": "llm",
         "segments": [{ "dataset": dataset.manifest, "from": now, "to": now.after(30 * 86_400) }],
+        "claims": [{ "voucher": granted.voucher, "hold_fen": granted.face_fen }],
     });
-    let quote = buyer.make("/v1/quotes", &asked)?["quote"].clone();
-    asked["claims"] = json!([{ "voucher": granted.voucher, "hold_fen": granted.face_fen }]);
     let order: OrderId = buyer.ask("/v1/orders", &asked)?.found("order")?;
     let folder = stage.folder_of(BUYER).join(NAME);
     let (content, files) = download(buyer, dataset, &folder)?;
@@ -72,7 +69,6 @@ pub(super) fn buy(
     let bought = Bought {
         manifest: dataset.manifest,
         hit,
-        quote,
         files,
         bytes: content.len(),
         delivery,

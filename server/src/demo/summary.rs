@@ -92,7 +92,6 @@ fn programme(page: &mut String, enacted: &Enacted) {
 fn dataset(page: &mut String, bought: &Bought) {
     let Bought {
         hit,
-        quote,
         files,
         bytes,
         delivery,
@@ -104,13 +103,12 @@ fn dataset(page: &mut String, bought: &Bought) {
     let (handle, name, version) = (&shown["handle"], &shown["name"], &shown["version"]);
     let _ = writeln!(
         page,
-        "  {}/{} {}, {}: found as 对话语料 at {}, quoted at {} after the subsidy",
+        "  {}/{} {}, {}: found as 对话语料 at {}",
         text(handle),
         text(name),
         text(version),
         text(&shown["title"]),
         fen(&hit["price_fen"]),
-        fen(&quote["net_fen"]),
     );
     let _ = writeln!(
         page,

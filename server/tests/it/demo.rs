@@ -80,6 +80,7 @@ fn told(page: &str) {
     for code in [
         "programme.status",
         "programme.unique",
+        "delivery.entitlement",
         "receipt.chain",
         "receipt.overlap",
         "receipt.capacity",
@@ -96,6 +97,9 @@ fn told(page: &str) {
         "zhengzhou-compute-2024       granted 333.96",
         // 30 % of 80,000, of which 4,800 waited for a receipt that names the corpus.
         "shanghai-corpus-2025         granted 24,000.00",
+        // Uploaded, assessed, found in Chinese, downloaded as the hub's clients do.
+        "corpus-house/dialogues 1.0.0, 办事对话语料: found as 对话语料 at 80,000.00",
+        "2 files of 77218 bytes came by the Hugging Face hub's protocol",
         "of these 2 corrections",
         "was clawed back",
         "ningbo-compute-2025          -            pending",

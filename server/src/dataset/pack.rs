@@ -190,7 +190,6 @@ pub fn receipt(seq: u64, receipt: &Receipt) -> Paper {
 }
 
 /// What the papers are handed through, and the zip as it comes.
-#[must_use]
 pub fn zipped() -> (
     mpsc::Sender<Piece>,
     impl Stream<Item = Result<Bytes, Fault>> + 'static,

@@ -336,29 +336,33 @@ fn responses(route: &Route) -> Value {
         | Does::Programme
         | Does::Health
         | Does::OpenApi => {
-            let makes = matches!(route.does, Does::MakeKey)
-                || matches!(route.does, Does::Own(..)) && own::body(route.path).is_some();
-            let status = if route.method == Verb::Post && makes {
-                "201"
-            } else {
-                "200"
-            };
-            let schema = if let Does::RefusalProof = route.does {
-                json!({ "$ref": "#/components/schemas/RefusalProof" })
-            } else {
-                json!({ "type": "object" })
-            };
-            let content = match own::media(route.path) {
-                Some(media) => json!({ media: {} }),
-                None => json_of(schema),
-            };
-            let body = json!({ "description": "The answer.", "content": content });
+            let (status, body) = given(route);
             responses.insert(status.to_owned(), body);
         }
     }
     responses.insert("default".to_owned(), problem);
     signed(route, &mut responses);
     Value::Object(responses)
+}
+
+/// What a route gives that is neither a command nor a part of the trail.
+fn given(route: &Route) -> (&'static str, Value) {
+    let is_own = matches!(route.does, Does::Own(..)) && own::body(route.path).is_some();
+    let makes = route.method == Verb::Post && (is_own || matches!(route.does, Does::MakeKey));
+    let schema = if let Does::RefusalProof = route.does {
+        json!({ "$ref": "#/components/schemas/RefusalProof" })
+    } else {
+        json!({ "type": "object" })
+    };
+    let content = match own::media(route.path) {
+        Some(media) => json!({ media: {} }),
+        None => json!({ "application/json": { "schema": schema } }),
+    };
+    let status = if makes { "201" } else { "200" };
+    (
+        status,
+        json!({ "description": "The answer.", "content": content }),
+    )
 }
 
 /// Every answer to a command is signed, also a refusal; and refusals have an end.

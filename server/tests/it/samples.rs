@@ -29,7 +29,7 @@ on_both!(
 const NONCES: [&str; 3] = [
     "AAAAAAAAAAAAAAAAAAAAAA",
     "AQAAAAAAAAAAAAAAAAAAAA",
-    "AgAAAAAAAAAAAAAAAAAAAA",
+    "A_AAAAAAAAAAAAAAAAAAAA",
 ];
 const DAY: i64 = 86_400;
 /// Data, a third of the price from the order on.

@@ -53,6 +53,23 @@ pub fn of(db: &mut Db, party: &str, manifest: &str) -> Result<Vec<SampleRow>, St
     rows.into_iter().map(parse).collect()
 }
 
+/// Those of them whose text has these words somewhere: a sheet is found by its nonce without reading the others.
+/// # Errors
+/// [`StoreFault`]
+pub fn saying(
+    db: &mut Db,
+    (party, manifest): (&str, &str),
+    words: &str,
+) -> Result<Vec<SampleRow>, StoreFault> {
+    let rows: Vec<Row> = own_samples::table
+        .filter(own_samples::party.eq(party))
+        .filter(own_samples::manifest.eq(manifest))
+        .filter(own_samples::sheet.like(format!("%{words}%")))
+        .order((own_samples::at, own_samples::id))
+        .load(db)?;
+    rows.into_iter().map(parse).collect()
+}
+
 /// Keeps a sample and returns the one that holds: of two with one id the first.
 /// # Errors
 /// [`StoreFault`]

@@ -12,11 +12,11 @@
 
 #[path = "support/client.rs"]
 mod client;
-#[path = "data/download.rs"]
-mod download;
 #[path = "../tests/it/support/cluster.rs"]
 #[expect(dead_code, reason = "the tests use more of it")]
 mod cluster;
+#[path = "data/download.rs"]
+mod download;
 #[path = "../../verifier/benches/support/market.rs"]
 #[expect(dead_code, reason = "the other benches use more of it")]
 mod market;

@@ -135,7 +135,7 @@ fn dialogue(number: u64) -> String {
         number * 31 % 10_007,
         number % 1_000,
         number % 97,
-        number % 3 == 0
+        number.is_multiple_of(3)
     )
 }
 

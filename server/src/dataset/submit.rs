@@ -16,7 +16,7 @@ use verifier::refusal::{Code, Refusal};
 
 use super::card::{Card, Listed};
 use super::check::{Report, report_of};
-use super::near::{self, Near};
+use super::near;
 use super::version::{InTrail, assembled};
 use super::{Fault, Parts, find};
 use crate::store::dataset::blob::{self, State as Blob};
@@ -301,23 +301,16 @@ fn near_others(
 ) -> Result<Vec<NearReport>, Fault> {
     let mut found = Vec::new();
     for line in manifest.files() {
-        for Near {
-            sha256,
-            in_other_bp,
-            of_other_bp,
-        } in near::of(db, &line.sha256)?
-        {
-            for (version, handle) in rows::with(db, &sha256)? {
-                if handle != listing.handle {
-                    found.push(NearReport {
-                        path: line.path.clone(),
-                        version,
-                        handle,
-                        in_other_bp,
-                        of_other_bp,
-                    });
-                }
-            }
+        for near in near::of(db, &line.sha256)? {
+            let with = rows::with(db, &near.sha256)?.into_iter();
+            let others = with.filter(|(_, handle)| *handle != listing.handle);
+            found.extend(others.map(|(version, handle)| NearReport {
+                path: line.path.clone(),
+                version,
+                handle,
+                in_other_bp: near.in_other_bp,
+                of_other_bp: near.of_other_bp,
+            }));
         }
     }
     Ok(found)

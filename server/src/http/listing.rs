@@ -253,9 +253,12 @@ async fn known(shared: &Shared, cmd: Sha256Hash) -> Result<Option<PublishDataset
     };
     let bytes = shared.data.query(move |db| log::entry(db, seq)).await?;
     let entry = bytes.map(|bytes| Entry::parse_own(&bytes)).transpose()?;
-    Ok(entry.and_then(|entry| match entry.asked {
-        Command::PublishDataset(published) => Some(published),
-        _ => None,
+    Ok(entry.and_then(|entry| {
+        if let Command::PublishDataset(published) = entry.asked {
+            Some(published)
+        } else {
+            None
+        }
     }))
 }
 

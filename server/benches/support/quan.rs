@@ -118,11 +118,13 @@ impl Quan {
     }
 
     /// The number of durable entries, as the server says.
+    #[allow(dead_code, reason = "not every bench asks")]
     pub(crate) fn entries(&self) -> u64 {
         self.health()["entries"].as_u64().unwrap()
     }
 
     /// What the server says of itself.
+    #[allow(dead_code, reason = "not every bench asks")]
     pub(crate) fn health(&self) -> Value {
         let mut health = Value::Null;
         self.run(async |connection| {

@@ -423,7 +423,11 @@ fn remove_staged(folder: &Path) -> io::Result<()> {
             if item.file_type()?.is_dir() {
                 folders.push(item.path());
             } else if is_staged(&item.file_name().to_string_lossy()) {
-                fs::remove_file(item.path())?;
+                match fs::remove_file(item.path()) {
+                    // Another server is at work here: it has named the file, and removed this name itself.
+                    Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed?,
+                }
             }
         }
     }

@@ -21,7 +21,6 @@ mod download;
 #[expect(dead_code, reason = "the other benches use more of it")]
 mod market;
 #[path = "support/quan.rs"]
-#[expect(dead_code, reason = "the other benches use more of it")]
 mod quan;
 #[path = "../../verifier/benches/support/report.rs"]
 mod report;

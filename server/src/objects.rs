@@ -423,15 +423,19 @@ fn remove_staged(folder: &Path) -> io::Result<()> {
             if item.file_type()?.is_dir() {
                 folders.push(item.path());
             } else if is_staged(&item.file_name().to_string_lossy()) {
-                match fs::remove_file(item.path()) {
-                    // Another server is at work here: it has named the file, and removed this name itself.
-                    Err(gone) if gone.kind() == io::ErrorKind::NotFound => {}
-                    removed => removed?,
-                }
+                remove_if_there(&item.path())?;
             }
         }
     }
     Ok(())
+}
+
+/// Another server may be at work here: it has named the file, and removed this name itself.
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(gone) if gone.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
 }
 
 fn is_staged(name: &str) -> bool {

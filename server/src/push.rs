@@ -1,8 +1,8 @@
 //! `quan dataset`: a party's own side. A vendor's folder becomes the files of a draft; a buyer's folder is held against what was delivered.
 //!
-//! The way of a file: [`scan`] finds it below the folder and sums it; what the draft has at its path already is left alone; [`send`]
-//! uploads each content once, in pieces that are summed, and puts it at its paths; [`state`] keeps what a second run need not do again.
-//! [`exchange`] is patient: what did not arrive is sent again from where the exchange says it is. No file is ever in memory.
+//! The way of a file: `scan` finds it below the folder and sums it; what the draft has at its path already is left alone; `send`
+//! uploads each content once, in pieces that are summed, and puts it at its paths; `state` keeps what a second run need not do again.
+//! `exchange` is patient: what did not arrive is sent again from where the exchange says it is. No file is ever in memory.
 
 mod accept;
 mod bars;

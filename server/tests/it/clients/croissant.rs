@@ -5,7 +5,9 @@ use serde_json::json;
 use crate::support::{Database, Exchange, Foreign, Vendor};
 
 const DIALOGUE: &[u8] = include_bytes!("../../../../fixtures/datasets/corpus/dialogue.jsonl");
-const TERMS: &[u8] = include_bytes!("../../../../fixtures/datasets/corpus/terms.csv");
+const TURNS: &[u8] = include_bytes!("../../../../fixtures/datasets/corpus/turns.parquet");
+const TERMS: &[u8] =
+    "zh,en,kind\r\n预约,make an appointment,need\r\n\"中午, 十二点\",at noon,time\r\n".as_bytes();
 const SCORES: &[u8] = include_bytes!("../../../../fixtures/datasets/scores.parquet");
 
 #[test]
@@ -13,8 +15,9 @@ fn mlcroissant_finds_no_fault_and_loads_every_record() {
     let exchange = Exchange::start(&Database::sqlite());
     let office = exchange.member(&["office"]).client;
     let vendor = Vendor::open(&exchange, "city-data");
-    let files: [(&str, &[u8]); 6] = [
+    let files: [(&str, &[u8]); 7] = [
         ("dialogue.jsonl", DIALOGUE),
+        ("turns.parquet", TURNS),
         ("terms.csv", TERMS),
         ("data/评分 1.parquet", SCORES),
         (
@@ -27,7 +30,7 @@ fn mlcroissant_finds_no_fault_and_loads_every_record() {
     ];
     vendor.list(&office, "dialogues", &files);
     let rows = json!({
-        "dialogue.jsonl": 400, "terms.csv": 18, "data/评分 1.parquet": 3, "all.json": 2, "tab.tsv": 3,
+        "dialogue.jsonl": 400, "turns.parquet": 1200, "terms.csv": 2, "data/评分 1.parquet": 3, "all.json": 2, "tab.tsv": 3,
     });
     Foreign::script("croissant.py")
         .env("QUAN_URL", format!("http://{}", exchange.address()))

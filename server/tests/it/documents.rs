@@ -279,25 +279,8 @@ fn shop(exchange: &Exchange, card: Value, files: &[(&str, &[u8])]) -> Listed {
 
 const PATH: &str = "/v1/listings/city-data/dialogues";
 
-fn a_version_s_documents_are_everybody_s_once_it_is_listed(database: &Database) {
-    let exchange = Exchange::start(database);
-    let office = exchange.member(&["office"]).client;
-    let vendor = Vendor::open(&exchange, "city-data");
-    let listed = vendor.publish("dialogues", &[("train.jsonl", ROWS)], 12_345);
-    let nobody = exchange.nobody();
-    let croissant = format!("{PATH}/1.0.0/croissant.json");
-    assert_eq!(nobody.get(&croissant).code(), "listing.unknown");
-    assert_eq!(nobody.get(PATH).code(), "listing.unknown");
-    let stranger = exchange.member(&["buyer"]).client;
-    assert_eq!(stranger.get(&croissant).code(), "listing.unknown");
-    for early in [&office, &vendor.client] {
-        let seen = early.fetch(&croissant, &[]);
-        assert_eq!(
-            (seen.status, seen.header("cache-control")),
-            (200, "private, no-cache")
-        );
-    }
-    listed.pass(&office);
+/// Every document of the version, with its media type, its tag and how long it may be kept.
+fn documents(nobody: &Client) {
     for (name, media, cache) in [
         (
             "croissant.json",
@@ -332,6 +315,28 @@ fn a_version_s_documents_are_everybody_s_once_it_is_listed(database: &Database) 
             "listing.unknown"
         );
     }
+}
+
+fn a_version_s_documents_are_everybody_s_once_it_is_listed(database: &Database) {
+    let exchange = Exchange::start(database);
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(&exchange, "city-data");
+    let listed = vendor.publish("dialogues", &[("train.jsonl", ROWS)], 12_345);
+    let nobody = exchange.nobody();
+    let croissant = format!("{PATH}/1.0.0/croissant.json");
+    assert_eq!(nobody.get(&croissant).code(), "listing.unknown");
+    assert_eq!(nobody.get(PATH).code(), "listing.unknown");
+    let stranger = exchange.member(&["buyer"]).client;
+    assert_eq!(stranger.get(&croissant).code(), "listing.unknown");
+    for early in [&office, &vendor.client] {
+        let seen = early.fetch(&croissant, &[]);
+        assert_eq!(
+            (seen.status, seen.header("cache-control")),
+            (200, "private, no-cache")
+        );
+    }
+    listed.pass(&office);
+    documents(&nobody);
     let report = nobody.get(&format!("{PATH}/1.0.0/report.json")).body;
     assert_eq!(report["files"][0]["report"]["rows"], 2);
     // Another price is another document, and it stands in the history.

@@ -30,9 +30,6 @@ pub(crate) struct Vendor {
 /// A version that is in the trail.
 #[derive(Debug, Clone)]
 pub(crate) struct Listed {
-    pub(crate) handle: String,
-    pub(crate) name: String,
-    pub(crate) version: String,
     pub(crate) manifest: String,
     pub(crate) dataset: String,
     /// The entry that published it.
@@ -137,9 +134,6 @@ impl Vendor {
             .find(|item| item["dataset"] == dataset.as_str());
         let newest = found.unwrap()["versions"].as_array().unwrap().last();
         Listed {
-            handle: self.handle.clone(),
-            name: name.to_owned(),
-            version: version.to_owned(),
             manifest: text(&newest.unwrap()["manifest"]),
             dataset,
             seq: answer.body["seq"].as_u64().unwrap(),

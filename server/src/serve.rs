@@ -43,7 +43,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long the last answers may take to leave. An idle connection is not waited for, as actix would.
 const LEAVE: Duration = Duration::from_millis(100);
 /// How long the last holder of the database is waited for after the end.
-const FREE: Duration = Duration::from_secs(2);
+const FREE: Duration = Duration::from_secs(10);
 /// How long a client may take to send its head; bodies are bounded by their length.
 const HEAD_WAIT: Duration = Duration::from_secs(10);
 /// The label of the first key.
@@ -202,7 +202,7 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
         data,
     };
     let (store, desk) = (prepared.store, prepared.desk);
-    let held = Arc::downgrade(&store);
+    let held = store.held();
     let shared = Arc::new(Shared::new(config, clock, store, desk, followed));
     let crew = Crew {
         shared,
@@ -237,8 +237,8 @@ pub fn start(config: Config, clock: Clock, faults: Faults) -> Result<Running, Fa
     }
 }
 
-/// HTTP's threads end by themselves a moment after the server; whoever starts it anew next finds the database free.
-fn wait_until_free(held: &Weak<Store>) {
+/// HTTP's threads and the publisher's end by themselves a moment after the server; whoever starts it anew next finds the database free.
+fn wait_until_free(held: &Weak<()>) {
     let begun = Instant::now();
     while held.strong_count() > 0 && begun.elapsed() < FREE {
         std::thread::sleep(Duration::from_millis(1));

@@ -27,6 +27,7 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::cause::Whole;
@@ -152,6 +153,8 @@ pub struct Store {
     _background: Option<SyncSender<()>>,
     /// Held as long as the store lives; the operating system gives it back when the process dies in whatever way.
     _lock: Option<Lock>,
+    /// Dropped last: who holds a weak one of it sees that all above is given back.
+    held: Arc<()>,
 }
 
 impl fmt::Debug for Store {
@@ -191,7 +194,14 @@ impl Store {
             recent: Recent::default(),
             _background: background,
             _lock: lock,
+            held: Arc::default(),
         })
+    }
+
+    /// Has a strong count of 0 once the store is dropped and everything in it given back.
+    #[must_use]
+    pub fn held(&self) -> Weak<()> {
+        Arc::downgrade(&self.held)
     }
 
     /// Borrows a connection, for a reader.

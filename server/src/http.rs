@@ -581,6 +581,22 @@ async fn keyed(
     ))
 }
 
+/// As [`keyed`], for a caller who may ask for commands of this kind.
+async fn keyed_for(
+    kind: Kind,
+    shared: &Arc<Shared>,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<(Caller, web::Bytes), Problem> {
+    let (caller, body) = keyed(shared, request, payload).await?;
+    access::permit(caller, kind)?;
+    shared
+        .desk
+        .read(|book| access::stands(book, caller))
+        .await??;
+    Ok((caller, body))
+}
+
 async fn no_such_path(request: HttpRequest) -> HttpResponse {
     let sentence = format!(
         "nothing is at {}; /openapi.json lists every path",

@@ -71,6 +71,8 @@ struct NearReport {
 struct Draft {
     card: Card,
     card_text: Vec<u8>,
+    /// The digest of the licence's text.
+    licence: DocumentDigest,
     manifest: Manifest,
     reports: Vec<Report>,
     before: Option<(String, Manifest)>,
@@ -78,10 +80,13 @@ struct Draft {
     near: Vec<NearReport>,
 }
 
-/// Checks a draft and keeps what its entry will name; returns what to ask of the desk.
+/// Checks a draft and keeps what its entry will name; returns what to ask of the desk, and the version to settle then.
 /// # Errors
 /// `listing.incomplete`, `dataset.pending`, `dataset.file`, `dataset.duplicate`, `dataset.licence`: nothing is kept then.
-pub async fn prepare(parts: &Parts, handed_in: &HandedIn) -> Result<PublishDataset, Fault> {
+pub async fn prepare(
+    parts: &Parts,
+    handed_in: &HandedIn,
+) -> Result<(PublishDataset, Version), Fault> {
     if SemVer::parse(&handed_in.version).is_none() {
         let sentence = "the version is major.minor.patch (SemVer 2.0.0), e.g. 1.0.0";
         return Err(Refusal::new(Code::ListingIncomplete, sentence).into());
@@ -118,16 +123,22 @@ pub async fn prepare(parts: &Parts, handed_in: &HandedIn) -> Result<PublishDatas
         ("manifest", draft.manifest.text().into_bytes()),
         ("report", assessment),
     ];
+    let pending = version.clone();
     let kept = parts.query(move |db| {
         db.transaction(|db| {
             for (kind, body) in documents {
                 listing::keep_document(db, &document(kind, body))?;
             }
-            rows::keep(db, &version)
+            // Somebody was faster since: the desk will say so.
+            let settled = rows::get(db, manifest)?.is_some_and(|of| of.state == State::Submitted);
+            if settled {
+                return Ok(());
+            }
+            rows::keep(db, &pending)
         })
     });
     kept.await?;
-    Ok(command)
+    Ok((command, version))
 }
 
 fn document(kind: &str, body: Vec<u8>) -> Document {
@@ -145,11 +156,6 @@ fn command(handed_in: &HandedIn, draft: &Draft) -> Result<PublishDataset, Fault>
     let dataset = dataset.map_err(|_| {
         StoreFault::Inconsistent("own_listings.dataset is no dataset's id".to_owned())
     })?;
-    let licence = draft
-        .card
-        .licence
-        .text
-        .ok_or_else(|| incomplete("licence.text"))?;
     let files = draft.manifest.text();
     Ok(PublishDataset {
         dataset,
@@ -158,7 +164,7 @@ fn command(handed_in: &HandedIn, draft: &Draft) -> Result<PublishDataset, Fault>
         bytes: draft.manifest.bytes(),
         files: (files.len() <= FILES_BYTES_MAX).then_some(files),
         price_fen: handed_in.price_fen,
-        licence,
+        licence: draft.licence,
         card: Some(DocumentDigest::of(&draft.card_text)),
     })
 }
@@ -187,20 +193,20 @@ fn draft(db: &mut Db, listing: &Listing) -> Result<Draft, Fault> {
     not_anothers(db, listing, &manifest)?;
     let before = match rows::of(db, &listing.id)?.into_iter().next() {
         None => None,
-        Some(version) => Some((version.version, kept(db, version.manifest)?)),
+        Some(version) => Some((version.version, kept_manifest(db, version.manifest)?)),
     };
     let mut sources = Vec::new();
     for source in &card.sources {
         sources.push(licence_text(db, source.text)?);
     }
-    let own = card
+    let licence = card
         .licence
         .text
         .ok_or_else(|| incomplete("licence.text"))?;
-    if listing::document(db, own)?.is_none() {
+    if listing::document(db, licence)?.is_none() {
         let sentence = "keep the licence's text first: POST /v1/documents";
         return Err(Refusal::new(Code::ListingIncomplete, sentence)
-            .with("missing", own)
+            .with("missing", licence)
             .into());
     }
     let near = near_others(db, listing, &manifest)?;
@@ -208,6 +214,7 @@ fn draft(db: &mut Db, listing: &Listing) -> Result<Draft, Fault> {
     Ok(Draft {
         card,
         card_text,
+        licence,
         manifest,
         reports,
         before,
@@ -272,7 +279,7 @@ fn not_anothers(db: &mut Db, listing: &Listing, manifest: &Manifest) -> Result<(
         .into())
 }
 
-fn kept(db: &mut Db, manifest: DocumentDigest) -> Result<Manifest, StoreFault> {
+fn kept_manifest(db: &mut Db, manifest: DocumentDigest) -> Result<Manifest, StoreFault> {
     let kept = listing::document(db, manifest)?.and_then(|kept| String::from_utf8(kept.body).ok());
     let kept = kept.and_then(|kept| Manifest::parse(&kept).ok());
     kept.ok_or_else(|| {
@@ -348,25 +355,35 @@ fn assessment(draft: &Draft, licence: &[Finding]) -> Result<Vec<u8>, Fault> {
     Ok(json::write(&document).map_err(Refusal::from)?)
 }
 
-/// Says in the rows that the trail has a version, and makes it findable; again it changes nothing.
+/// What a listing handed in under a manifest, as the rows have it.
+/// # Errors
+/// [`Fault::Store`]
+pub async fn kept(
+    parts: &Parts,
+    manifest: DocumentDigest,
+    listing: &str,
+) -> Result<Option<Version>, Fault> {
+    let version = parts.query(move |db| rows::get(db, manifest)).await?;
+    Ok(version.filter(|of| of.listing == listing))
+}
+
+/// Says in the rows that the trail has a version of this listing, whatever another has handed in under the same manifest meanwhile, and
+/// makes it findable; again it changes nothing.
 /// # Errors
 /// [`Fault`]
-pub async fn settle(parts: &Parts, manifest: DocumentDigest, listing: &str) -> Result<(), Fault> {
+pub async fn settle(parts: &Parts, version: Version) -> Result<(), Fault> {
+    let manifest = version.manifest;
     let in_trail = parts
         .desk
         .read(move |book| InTrail::of(book, manifest))
         .await?;
-    let (Some(in_trail), listing) = (in_trail, listing.to_owned()) else {
+    let Some(in_trail) = in_trail else {
         return Ok(());
     };
     let settled = parts.query(move |db| {
-        db.transaction(|db| {
-            let Some(version) = rows::lock(db, manifest)?.filter(|of| of.listing == listing) else {
-                return Ok(());
-            };
-            let files = kept(db, manifest)?;
-            settle_rows(db, version, &files, in_trail)
-        })
+        let files = kept_manifest(db, manifest)?;
+        // Written first: SQLite refuses whoever has read before another one wrote.
+        db.transaction(|db| settle_rows(db, version, &files, in_trail))
     });
     settled.await
 }
@@ -414,7 +431,7 @@ pub async fn settle_pending(parts: &Parts) -> Result<(), Fault> {
         let of = version.listing.clone();
         let party = parts.query(move |db| party_of(db, &of)).await?;
         if vendor.is_some() && vendor == party {
-            settle(parts, manifest, &version.listing).await?;
+            settle(parts, version).await?;
         }
     }
     Ok(())

@@ -15,9 +15,10 @@ use verifier::refusal::{Code, Refusal};
 
 use super::access::{self, Caller, Sees};
 use super::document;
+use super::download::parameter;
 use super::problem::Problem;
 use super::reply::{self, Asked};
-use super::{Route, Shared, Verb, command, keyed, own};
+use super::{Route, Shared, Verb, command, keyed_for, own};
 use crate::dataset::card::Card;
 use crate::dataset::submit;
 use crate::store::dataset::listing::{self as rows, Document, Listing};
@@ -66,7 +67,7 @@ async fn take_handle(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = vendor(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PublishDataset, &shared, &request, payload).await?;
     let asked: Handle = json::read(&body).map_err(Refusal::from)?;
     check_name(&asked.handle)?;
     let (party, handle) = (caller.party.to_string(), asked.handle);
@@ -89,7 +90,7 @@ async fn draft(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = vendor(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PublishDataset, &shared, &request, payload).await?;
     let asked: Draft = json::read(&body).map_err(Refusal::from)?;
     check_name(&asked.name)?;
     asked.card.check()?;
@@ -132,7 +133,7 @@ async fn keep(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = vendor(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PublishDataset, &shared, &request, payload).await?;
     let asked: Text = json::read(&body).map_err(Refusal::from)?;
     let digest = DocumentDigest::of(asked.text.as_bytes());
     let document = Document {
@@ -153,7 +154,7 @@ async fn attach(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = vendor(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PublishDataset, &shared, &request, payload).await?;
     let asked: Attached = json::read(&body).map_err(Refusal::from)?;
     let refused = |why| Refusal::new(Code::RequestMalformed, format!("path: {why}"));
     check_path(&asked.path).map_err(refused)?;
@@ -218,26 +219,30 @@ async fn submitted(
     let _in_flight = shared.in_flight.enter(handed.cmd)?;
     let listing = my_listing(shared, handed.caller, request).await?;
     let id = listing.id.clone();
-    let published = match known(shared, handed.cmd).await? {
-        Some(published) => published,
+    let (published, version) = match known(shared, handed.cmd).await? {
+        Some(published) => {
+            let version = submit::kept(&shared.data, published.manifest, &id).await?;
+            (published, version)
+        }
         None => {
             let handed_in = submit::HandedIn {
                 listing,
                 version: asked.version,
                 price_fen: asked.price_fen,
             };
-            submit::prepare(&shared.data, &handed_in).await?
+            let (published, version) = submit::prepare(&shared.data, &handed_in).await?;
+            (published, Some(version))
         }
     };
     let manifest = published.manifest;
     let answered = handed
         .submit(shared, Command::PublishDataset(published), reply)
         .await;
-    match &answered {
-        Ok(_) => submit::settle(&shared.data, manifest, &id).await?,
-        Err(Problem::Refused(_)) => submit::forget(&shared.data, manifest, &id).await?,
-        // What became of it is not known; the next round of upkeep finds out.
-        Err(_) => {}
+    match (&answered, version) {
+        (Ok(_), Some(version)) => submit::settle(&shared.data, version).await?,
+        (Err(Problem::Refused(_)), _) => submit::forget(&shared.data, manifest, &id).await?,
+        // Settled before, or what became of it is not known: the next round of upkeep finds out.
+        (Ok(_) | Err(_), _) => {}
     }
     answered
 }
@@ -292,14 +297,8 @@ async fn my_listing(
     caller: Caller,
     request: &HttpRequest,
 ) -> Result<Listing, Problem> {
-    let part = |name| {
-        request
-            .match_info()
-            .get(name)
-            .unwrap_or_default()
-            .to_owned()
-    };
-    let (handle, name, party) = (part("handle"), part("name"), caller.party.to_string());
+    let (handle, name) = (parameter(request, "handle"), parameter(request, "name"));
+    let party = caller.party.to_string();
     let found = shared.data.query(move |db| {
         if rows::party_of(db, &handle)?.is_none_or(|of| of != party) {
             return Ok(None);
@@ -308,20 +307,6 @@ async fn my_listing(
     });
     let unknown = || Refusal::new(Code::ListingUnknown, "you have no listing of that name").into();
     found.await?.ok_or_else(unknown)
-}
-
-async fn vendor(
-    shared: &Arc<Shared>,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<(Caller, web::Bytes), Problem> {
-    let (caller, body) = keyed(shared, request, payload).await?;
-    access::permit(caller, Kind::PublishDataset)?;
-    shared
-        .desk
-        .read(|book| access::stands(book, caller))
-        .await??;
-    Ok((caller, body))
 }
 
 fn check_name(name: &str) -> Result<(), Refusal> {

@@ -10,10 +10,10 @@ use verifier::id::{DocumentDigest, Salt};
 use verifier::json;
 use verifier::refusal::{Code, Refusal};
 
-use super::access::{self, Caller, Sees};
+use super::access::{self, Sees};
 use super::download::parameter;
 use super::problem::Problem;
-use super::{Route, Shared, Verb, keyed, own};
+use super::{Route, Shared, Verb, keyed_for, own};
 use crate::dataset::sample::{self, Asked, ROWS, Sample, ShownRow};
 
 /// Masked rows are for who drew them.
@@ -64,7 +64,7 @@ async fn draw(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = buyer(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PlaceOrder, &shared, &request, payload).await?;
     let asked: Draw = json::read(&body).map_err(Refusal::from)?;
     let wanted = asked.rows.unwrap_or(ROWS);
     if !(1..=SAMPLE_ROWS_MAX).contains(&wanted) {
@@ -87,7 +87,7 @@ async fn judge(
     request: HttpRequest,
     payload: web::Payload,
 ) -> Result<HttpResponse, Problem> {
-    let (caller, body) = buyer(&shared, &request, payload).await?;
+    let (caller, body) = keyed_for(Kind::PlaceOrder, &shared, &request, payload).await?;
     let asked: Verdicts = json::read(&body).map_err(Refusal::from)?;
     let id = parameter(&request, "id");
     let judged = sample::judge(&shared.data, caller.party, &id, &asked.verdicts).await?;
@@ -130,19 +130,4 @@ async fn mine(shared: &Arc<Shared>, request: &HttpRequest) -> Result<(String, Sa
     let id = parameter(request, "id");
     let sample = sample::get(&shared.data, caller.party, &id).await?;
     Ok((id, sample))
-}
-
-/// A sample is drawn by who could order.
-async fn buyer(
-    shared: &Arc<Shared>,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<(Caller, web::Bytes), Problem> {
-    let (caller, body) = keyed(shared, request, payload).await?;
-    access::permit(caller, Kind::PlaceOrder)?;
-    shared
-        .desk
-        .read(|book| access::stands(book, caller))
-        .await??;
-    Ok((caller, body))
 }

@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::support::{Database, Exchange, Vendor, card};
+use crate::witness::wait_until;
 
 on_both!(
     a_draft_says_what_is_missing_and_is_its_vendors_alone,
     a_listing_goes_from_draft_to_listed_and_says_what_is_missing,
     what_another_has_published_or_what_is_broken_is_not_published,
+    what_a_server_died_over_is_settled_by_the_next,
 );
 
 const CARD: &str = include_str!(concat!(
@@ -174,4 +176,35 @@ fn what_another_has_published_or_what_is_broken_is_not_published(database: &Data
             .len(),
         1
     );
+}
+
+/// A version is in the trail, and of the rows about it only what was kept before is there.
+fn what_a_server_died_over_is_settled_by_the_next(database: &Database) {
+    let mut exchange = Exchange::start(database);
+    let office = exchange.member(&["office"]).client;
+    let vendor = Vendor::open(&exchange, "city-data");
+    let listed = vendor.list(&office, "dialogues", &[("train.jsonl", ROWS)]);
+    for lost in [
+        "UPDATE own_versions SET state = 'pending', seq = 0",
+        "UPDATE own_listings SET dataset = NULL",
+        "DELETE FROM own_search",
+        "DELETE FROM own_terms",
+    ] {
+        database.execute(lost);
+    }
+    database.execute(&format!(
+        "DELETE FROM own_files WHERE parent = '{}'",
+        listed.manifest
+    ));
+    let found = |exchange: &Exchange| {
+        let found = exchange.nobody().get("/v1/search?q=dialogues");
+        found.body["total"] == 1
+    };
+    assert!(!found(&exchange));
+    exchange.restart();
+    wait_until("settled", || found(&exchange));
+    let tree = exchange
+        .nobody()
+        .get("/api/datasets/city-data/dialogues/tree/main");
+    assert!(tree.text.contains("train.jsonl"), "{}", tree.text);
 }

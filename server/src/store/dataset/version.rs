@@ -85,17 +85,6 @@ pub fn get(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Version>, Sto
     row.map(parse).transpose()
 }
 
-/// As [`get`], for a transaction that goes on to write: the row is written first, so two of them wait in line. SQLite would refuse
-/// whoever has read before another one wrote.
-/// # Errors
-/// As [`get`].
-pub fn lock(db: &mut Db, manifest: DocumentDigest) -> Result<Option<Version>, StoreFault> {
-    diesel::update(own_versions::table.find(manifest.to_string()))
-        .set(own_versions::state.eq(own_versions::state))
-        .execute(db)?;
-    get(db, manifest)
-}
-
 /// The versions of a listing that are in the trail, newest first.
 /// # Errors
 /// As [`get`].
